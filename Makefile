@@ -1,0 +1,167 @@
+# Builds, runs and tests the patient. `make help` lists what it can do;
+# V=1 shows the commands.
+#
+# All that is made goes to build/ and run/. Paths are relative throughout, so
+# the directory may have any name.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# ---- what is where
+
+module_sources  := $(wildcard mod_patient/*.c mod_patient/*/*.c)
+chaos_sources   := $(wildcard chaos/*.c)
+cli_sources     := $(wildcard chaos/cli/*.c)
+unit_sources    := $(wildcard t/unit/*.c)
+sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
+scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine
+
+# What both the module and patient-chaos are made of. It is compiled without
+# httpd's headers in reach, which keeps it free of httpd.
+free_sources    := $(chaos_sources) $(wildcard \
+    mod_patient/log/event.c mod_patient/log/symptom.c mod_patient/auth/*.c \
+    mod_patient/store/breaker.c mod_patient/store/connect.c \
+    mod_patient/store/dberror.c \
+    mod_patient/gate.c mod_patient/grant.c mod_patient/cache.c \
+    mod_patient/vitals.c mod_patient/upstream.c)
+
+object           = $(patsubst %.c,build/obj/%.o,$(1))
+module_objects  := $(call object,$(module_sources) $(chaos_sources))
+free_objects    := $(call object,$(free_sources))
+cli_objects     := $(call object,$(cli_sources))
+unit_programs   := $(patsubst t/unit/%.c,build/t/%,$(unit_sources))
+
+# ---- how
+
+# Asked when a recipe first needs it, not when make reads this file: by then
+# the packages that have the answer are installed.
+ask              = $(eval $(1) := $(shell $(2)))$($(1))
+apxs_cflags      = $(call ask,apxs_cflags,apxs -q CFLAGS)
+apxs_cppflags    = $(call ask,apxs_cppflags,apxs -q CPPFLAGS)
+apxs_include     = $(call ask,apxs_include,apxs -q INCLUDEDIR)
+apr_cppflags     = $(call ask,apr_cppflags,\
+    apr-1-config --cppflags --includes && apu-1-config --includes)
+apr_libs         = $(call ask,apr_libs,apu-1-config --link-ld && apr-1-config --link-ld)
+mariadb_cppflags = $(call ask,mariadb_cppflags,mariadb_config --include)
+
+CC         := gcc
+warnings    = -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+hardening   = -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+CPPFLAGS    = -I. -Imod_patient
+CFLAGS      = -std=gnu11 -fPIC -fvisibility=hidden
+LDFLAGS     = -Wl,-z,relro,-z,now -Wl,--as-needed
+LDLIBS      = -ljansson -ljwt -lmariadb -lcurl -lcrypt -lm
+
+# Other people's headers are the system's: our warnings are not about them.
+system       = $(patsubst -I/%,-isystem/%,$(filter-out -I/usr/include,$(1)))
+all_cppflags = $(CPPFLAGS) $(apxs_cppflags) \
+    $(call system,$(apr_cppflags) $(mariadb_cppflags))
+httpd        = -isystem$(apxs_include)
+quiet        = $(if $(V),,@echo '  $(1)' $@;)
+compile      = $(CC) $(CFLAGS) $(apxs_cflags) $(warnings) $(hardening) \
+    $(all_cppflags)
+
+.PHONY: all
+all: ## build the module and patient-chaos (the default)
+all: build/mod_patient.so build/patient-chaos
+
+build/obj/%.o: %.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(call quiet,cc)$(compile) $(if $(filter $<,$(free_sources) $(cli_sources) $(unit_sources)),,$(httpd)) \
+	    -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call object,$(sources)))
+
+# httpd brings APR along; the rest is the module's own.
+build/mod_patient.so: $(module_objects)
+	$(call quiet,ld)$(CC) -shared $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# An archive, so that a test links what it uses and may bring its own version
+# of the rest.
+build/libpatient.a: $(free_objects) $(filter-out build/obj/chaos/cli/main.o,$(cli_objects))
+	@rm -f $@
+	$(call quiet,ar)ar rcs $@ $^
+
+build/patient-chaos: build/obj/chaos/cli/main.o build/libpatient.a
+	$(call quiet,ld)$(CC) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS) $(apr_libs)
+
+build/t/%: build/obj/t/unit/%.o build/libpatient.a
+	@mkdir -p $(@D)
+	$(call quiet,ld)$(CC) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS) $(apr_libs)
+
+.SECONDARY: $(call object,$(unit_sources))
+
+# ---- run
+
+.PHONY: run start stop status
+run: ## build, start, stay in the foreground; Ctrl-C stops it all
+run: deps-runtime deps-database all
+	@exec conf/patientctl run
+
+start: ## the same in the background (PORT and PATIENT_RUN set several apart)
+start: deps-runtime deps-database all
+	@conf/patientctl start
+
+stop: ## stop it
+	@conf/patientctl stop
+
+status: ## say whether it runs, and where
+	@conf/patientctl status
+
+# chaos-<name>: one failure without a server, e.g. make chaos-db-fail
+#               (ARGS="--mode refused" are options of patient-chaos)
+.PHONY: chaos-help
+chaos-%: deps-runtime deps-database all
+	@conf/patientctl exec -- env -u HOME build/patient-chaos $* $(ARGS)
+
+# ---- check
+
+.PHONY: test test-unit lint
+test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
+test: deps-runtime deps-database deps-test all $(unit_programs)
+	@.ci/suites
+
+test-unit: ## the tests that need no server
+test-unit: deps-test $(unit_programs) build/patient-chaos
+	@prove --exec '' $(unit_programs)
+
+lint: ## compilers' warnings (gcc, clang), clang-tidy, cppcheck, shellcheck
+lint: deps-build deps-lint all $(unit_programs)
+	@printf '%s\n' $(sources) | xargs -n 1 -P 2 clang $(CFLAGS) $(warnings) \
+	    $(all_cppflags) $(httpd) -fsyntax-only
+	@echo 'lint: gcc and clang have no warnings'
+	@printf '%s\n' $(sources) | xargs -n 4 -P 2 sh -c 'clang-tidy --quiet \
+	    --warnings-as-errors="*" "$$@" -- $(CFLAGS) $(all_cppflags) $(httpd) \
+	    2>/dev/null' clang-tidy
+	@echo 'lint: clang-tidy is content'
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+	    --enable=warning,performance,portability \
+	    --library=posix,gnu -I. -Imod_patient $(sources)
+	@echo 'lint: cppcheck is content'
+	@shellcheck -x $(wildcard $(scripts))
+	@echo 'lint: shellcheck is content'
+
+# ---- the rest
+
+.PHONY: install clean deps help
+install: ## put the module where httpd has its own (apxs -i; DESTDIR)
+install: all
+	mkdir -p "$(DESTDIR)$$(apxs -q LIBEXECDIR)"
+	apxs -S LIBEXECDIR="$(DESTDIR)$$(apxs -q LIBEXECDIR)" -i \
+	    -n patient build/mod_patient.so
+
+clean: ## remove what was built (run/, with its database, stays)
+	rm -rf build
+
+deps: ## install all that building, running, testing and linting need
+	@conf/deps runtime database build test lint
+
+.PHONY: deps-runtime deps-database deps-build deps-test deps-lint
+deps-runtime deps-database deps-build deps-test deps-lint:
+	@conf/deps $(patsubst deps-%,%,$@)
+
+help: ## this list
+	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "  make %-12s %s\n", $$1, $$2 }' \
+	    Makefile
+	@sed -n 's/^# chaos-/  make chaos-/p; s/^#               /                    /p' Makefile

@@ -1,0 +1,84 @@
+# shellcheck shell=sh
+#
+# options.sh - how a client gets into the database, and the schema.
+# A part of conf/patientctl.
+
+# A value in an option file, safe whatever bytes it has: between double quotes
+# with the escapes that libmariadb and the mariadb client both undo.
+option_value()
+{
+    printf '"%s"' "$(printf '%s' "$1" |
+        sed 's/[\\"]/\\&/g; s/\t/\\t/g; s/\r/\\r/g')"
+}
+
+# option_group NAME CA PROTOCOL
+option_group()
+{
+    printf '[%s]\n' "$1"
+    printf 'host=%s\n' "$(option_value "$DB_HOST")"
+    # Or "localhost" would mean a socket, whatever the port.
+    printf 'protocol=%s\nport=%s\n' "$3" "$DB_PORT"
+    printf 'user=%s\n' "$(option_value "$DB_USER")"
+    printf 'password=%s\n' "$(option_value "$DB_PASSWORD")"
+    printf 'database=%s\n' "$(option_value "$DB_NAME")"
+    # Without it an unreachable host takes the kernel's two minutes.
+    printf 'connect-timeout=2\ndefault-character-set=utf8mb4\n'
+    if [ -n "$DB_SSL_CA" ]; then
+        printf 'ssl-ca=%s\nssl-verify-server-cert=1\n' \
+            "$(option_value "$2")"
+    fi
+}
+
+# write_options DIRECTORY CA: the one place where the password is written, for
+# libmariadb (group patient) and for the mariadb client (group client).
+#
+# httpd's children read the file themselves, as their own user. The directory
+# is made anew each time, so that nothing that they could leave in it is ever
+# followed by a launcher with root's rights.
+write_options()
+{
+    rm -rf "$1"
+    mkdir -m 700 "$1" || fail "no right to write in $PATIENT_RUN"
+    if [ -n "$DB_SSL_CA" ]; then
+        cp -- "$DB_SSL_CA" "$1/ca.pem" ||
+            fail "DB_SSL_CA: $DB_SSL_CA cannot be read"
+    fi
+    (umask 077 && {
+        option_group client "$2" tcp
+        # The same, as libmariadb numbers it.
+        option_group patient "$2" 1
+    } >"$1/my.cnf") || fail "no right to write in $1"
+}
+
+apply_schema()
+{
+    # From there, because the CA's path in the option file may be relative.
+    (cd "$private" && timeout 60 mariadb --defaults-file=./my.cnf \
+        --batch <"$root/sql/schema.sql" 2>&1 >/dev/null 9>&-)
+}
+
+# A database that is away at start is no reason not to start: a task on ECS
+# comes up, answers 503 and recovers by itself, and so does its schema.
+require_schema()
+{
+    command -v mariadb >/dev/null || {
+        log warning 'SCHEMA WARNING' "there is no mariadb client here to \
+apply sql/schema.sql with; the tables must be there already"
+        return 0
+    }
+    output=$(apply_schema) && return 0
+    log warning 'SCHEMA WARNING' "sql/schema.sql could not be applied to \
+$DB_NAME at $DB_HOST:$DB_PORT: $output; $1"
+    return 1
+}
+
+retry_schema()
+{
+    while sleep 10 >/dev/null 2>&1; do
+        if apply_schema >/dev/null; then
+            log info SCHEMA "sql/schema.sql is applied to $DB_NAME at \
+$DB_HOST:$DB_PORT"
+            return 0
+        fi
+    done
+}

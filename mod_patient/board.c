@@ -1,0 +1,367 @@
+/*
+ * board.c - the memory that all child processes share: what they count, and
+ * what each of them is doing.
+ */
+#include "board.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <apr_atomic.h>
+#include <apr_strings.h>
+
+#include "shared.h"
+
+#define CHILDREN_MAX 256
+#define FAILURES_MAX 64
+
+/* A failure that goes on is logged after these spans, the last repeating. */
+static const apr_interval_time_t spacing[] = {
+    apr_time_from_sec(5), apr_time_from_sec(10), apr_time_from_sec(20),
+    apr_time_from_sec(40), apr_time_from_sec(60)
+};
+#define SPACINGS (sizeof(spacing) / sizeof(spacing[0]))
+
+/* A failure that was not seen for this long starts anew. */
+#define QUIET apr_time_from_sec(60)
+
+#define MSEC APR_TIME_C(1000)
+const apr_interval_time_t board_bounds[BOARD_BUCKETS - 1] = {
+    1 * MSEC, 2500, 5 * MSEC, 10 * MSEC, 25 * MSEC, 50 * MSEC, 100 * MSEC,
+    250 * MSEC, 500 * MSEC, 1000 * MSEC, 2500 * MSEC, 5000 * MSEC,
+    10000 * MSEC, 30000 * MSEC
+};
+
+typedef struct child_t {
+    apr_uint32_t pid;           /* 0: the place is free */
+    apr_uint32_t inflight;
+    board_pool_t pool;
+} child_t;
+
+typedef struct failure_t {
+    apr_uint64_t key;           /* 0: the place is free */
+    apr_uint64_t seen;          /* when it last happened */
+    apr_uint64_t next;          /* when it may be logged again */
+    apr_uint32_t step;          /* index into spacing[] */
+    apr_uint64_t suppressed;
+} failure_t;
+
+typedef struct board_t {
+    apr_uint32_t parent;        /* pid */
+    apr_time_t started;
+    board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
+    apr_uint64_t counters[BOARD_COUNTERS];
+    child_t children[CHILDREN_MAX];
+    failure_t failures[FAILURES_MAX];
+} board_t;
+
+static board_t *board;
+
+/* This process's place; until board_child_enter() one that nobody reads. */
+static child_t nowhere;
+static child_t *self = &nowhere;
+
+apr_status_t board_open(server_rec *s)
+{
+    void *memory;
+    int is_new;
+    apr_status_t rv = shared_open(&memory, &is_new, "mod_patient.board",
+                                  sizeof(board_t), s);
+
+    if (rv == APR_SUCCESS) {
+        board = memory;
+        if (is_new) {
+            board->parent = (apr_uint32_t)getpid();
+            board->started = apr_time_now();
+        }
+    }
+    return rv;
+}
+
+/* ---- children ---- */
+
+static apr_status_t leave(void *unused)
+{
+    (void)unused;
+    self = &nowhere;
+    board_child_leave(getpid());
+    return APR_SUCCESS;
+}
+
+void board_child_enter(apr_pool_t *pchild)
+{
+    apr_uint32_t pid = (apr_uint32_t)getpid();
+    int i;
+
+    for (i = 0; i < CHILDREN_MAX; i++) {
+        child_t *child = &board->children[i];
+
+        if (apr_atomic_cas32(&child->pid, pid, 0) == 0) {
+            self = child;
+            apr_pool_cleanup_register(pchild, NULL, leave,
+                                      apr_pool_cleanup_null);
+            return;
+        }
+    }
+    /* More children than places: this one's gauges are not shown. */
+}
+
+int board_child_leave(pid_t pid)
+{
+    int i, found = 0;
+
+    for (i = 0; board != NULL && i < CHILDREN_MAX; i++) {
+        child_t *child = &board->children[i];
+
+        if (apr_atomic_read32(&child->pid) == (apr_uint32_t)pid) {
+            apr_atomic_set32(&child->inflight, 0);
+            memset(&child->pool, 0, sizeof(child->pool));
+            apr_atomic_set32(&child->pid, 0);
+            found = 1;
+        }
+    }
+    return found;
+}
+
+void board_inflight(int step)
+{
+    apr_atomic_add32(&self->inflight, (apr_uint32_t)step);
+}
+
+int board_inflight_here(void)
+{
+    return (int)apr_atomic_read32(&self->inflight);
+}
+
+void board_pool_max(int max)
+{
+    apr_atomic_set32(&self->pool.max, (apr_uint32_t)max);
+}
+
+void board_pool_use(int step)
+{
+    apr_atomic_add32(&self->pool.in_use, (apr_uint32_t)step);
+}
+
+void board_pool_wait(int step)
+{
+    apr_atomic_add32(&self->pool.waiting, (apr_uint32_t)step);
+}
+
+/* ---- counters ---- */
+
+void board_count(board_counter_e counter)
+{
+    apr_atomic_inc64(&board->counters[counter]);
+}
+
+static int class_of(int status)
+{
+    return status < 300 ? 0 : status < 400 ? 1 : status < 500 ? 2 : 3;
+}
+
+void board_request(int route, int status, apr_interval_time_t duration)
+{
+    board_histogram_t *histogram;
+    int bucket = 0;
+
+    if (board == NULL) {
+        return;
+    }
+    if (route < 0 || route >= BOARD_ROUTES_MAX) {
+        route = BOARD_ROUTES_MAX - 1;
+    }
+    histogram = &board->requests[route][class_of(status)];
+    while (bucket < BOARD_BUCKETS - 1 && duration > board_bounds[bucket]) {
+        bucket++;
+    }
+    apr_atomic_inc64(&histogram->buckets[bucket]);
+    apr_atomic_add64(&histogram->sum, (apr_uint64_t)duration);
+}
+
+/* ---- sums ---- */
+
+/* The whole of a small file of /proc, or "" when the process is gone. */
+static const char *slurp(char *buffer, size_t size, const char *format,
+                         apr_uint32_t pid)
+{
+    char path[64];
+    FILE *file;
+    size_t n;
+
+    apr_snprintf(path, sizeof(path), format, pid);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return "";
+    }
+    n = fread(buffer, 1, size - 1, file);
+    fclose(file);
+    buffer[n] = '\0';
+    return buffer;
+}
+
+/* A figure of /proc/PID/status, in bytes. */
+static apr_uint64_t status_bytes(const char *status, const char *name)
+{
+    const char *line = strstr(status, name);
+
+    return line ? (apr_uint64_t)apr_atoi64(line + strlen(name)) * 1024 : 0;
+}
+
+static void add_memory(board_sums_t *sums, apr_uint32_t pid)
+{
+    char buffer[4096];
+    const char *status = slurp(buffer, sizeof(buffer), "/proc/%u/status", pid);
+
+    sums->rss += status_bytes(status, "\nVmRSS:");
+    sums->data += status_bytes(status, "\nVmData:");
+    sums->anonymous += status_bytes(status, "\nRssAnon:");
+}
+
+/* The parent's record counts the children that it has waited for, too. */
+static void add_cpu(board_sums_t *sums, apr_uint32_t pid, int with_ended)
+{
+    char buffer[1024];
+    const char *stat = slurp(buffer, sizeof(buffer), "/proc/%u/stat", pid);
+    const char *fields = strrchr(stat, ')');    /* the name may hold spaces */
+    unsigned long user, system, ended_user, ended_system;
+    apr_uint64_t tick = APR_USEC_PER_SEC / (apr_uint64_t)sysconf(_SC_CLK_TCK);
+
+    if (fields == NULL
+        || sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+                  "%lu %lu %lu %lu", &user, &system, &ended_user,
+                  &ended_system) != 4) {
+        return;
+    }
+    if (with_ended) {
+        user += ended_user;
+        system += ended_system;
+    }
+    sums->cpu_user += user * tick;
+    sums->cpu_system += system * tick;
+}
+
+static void add_requests(board_sums_t *sums)
+{
+    int route, status, i;
+
+    for (route = 0; route < BOARD_ROUTES_MAX; route++) {
+        for (status = 0; status < BOARD_CLASSES; status++) {
+            board_histogram_t *from = &board->requests[route][status];
+            board_histogram_t *to = &sums->requests[route][status];
+
+            for (i = 0; i < BOARD_BUCKETS; i++) {
+                to->buckets[i] = apr_atomic_read64(&from->buckets[i]);
+            }
+            to->sum = apr_atomic_read64(&from->sum);
+        }
+    }
+}
+
+void board_sum(board_sums_t *sums)
+{
+    int i;
+
+    memset(sums, 0, sizeof(*sums));
+    sums->started = board->started;
+    sums->pool_timeouts = apr_atomic_read64(
+        &board->counters[BOARD_POOL_TIMEOUTS]);
+    sums->pool_refused = apr_atomic_read64(
+        &board->counters[BOARD_POOL_REFUSED]);
+    sums->db_failures = apr_atomic_read64(
+        &board->counters[BOARD_DB_FAILURES]);
+    add_requests(sums);
+    add_memory(sums, board->parent);
+    add_cpu(sums, board->parent, 1);
+    for (i = 0; i < CHILDREN_MAX; i++) {
+        child_t *child = &board->children[i];
+        apr_uint32_t pid = apr_atomic_read32(&child->pid);
+
+        if (pid == 0) {
+            continue;
+        }
+        sums->children++;
+        sums->inflight += apr_atomic_read32(&child->inflight);
+        sums->pool.max += apr_atomic_read32(&child->pool.max);
+        sums->pool.in_use += apr_atomic_read32(&child->pool.in_use);
+        sums->pool.waiting += apr_atomic_read32(&child->pool.waiting);
+        add_memory(sums, pid);
+        add_cpu(sums, pid, 0);
+    }
+}
+
+/* ---- how often a failure is logged ---- */
+
+/* FNV-1a, 64 bits; never 0, which marks a free place. */
+static apr_uint64_t hash_kind(const char *type, const char *code)
+{
+    apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
+
+    for (; *type; type++) {
+        hash = (hash ^ (unsigned char)*type) * APR_UINT64_C(1099511628211);
+    }
+    hash = (hash ^ '/') * APR_UINT64_C(1099511628211);
+    for (; code && *code; code++) {
+        hash = (hash ^ (unsigned char)*code) * APR_UINT64_C(1099511628211);
+    }
+    return hash ? hash : 1;
+}
+
+static failure_t *find_failure(apr_uint64_t key)
+{
+    int start = (int)(key % FAILURES_MAX);
+    int i;
+
+    for (i = 0; i < FAILURES_MAX; i++) {
+        failure_t *failure = &board->failures[(start + i) % FAILURES_MAX];
+        apr_uint64_t there = apr_atomic_read64(&failure->key);
+
+        if (there == 0) {
+            there = apr_atomic_cas64(&failure->key, key, 0);
+        }
+        if (there == 0 || there == key) {
+            return failure;
+        }
+    }
+    return NULL;
+}
+
+int board_may_log(const char *type, const char *code,
+                  apr_uint64_t *suppressed)
+{
+    apr_uint64_t now = (apr_uint64_t)apr_time_now();
+    apr_uint64_t seen, next, after;
+    apr_uint32_t step;
+    failure_t *failure;
+
+    *suppressed = 0;
+    if (board == NULL || (failure = find_failure(hash_kind(type, code)))
+                         == NULL) {
+        return 1;               /* rather one line too many */
+    }
+    seen = apr_atomic_xchg64(&failure->seen, now);
+    next = apr_atomic_read64(&failure->next);
+    step = now > seen + QUIET ? 0 : apr_atomic_read32(&failure->step);
+    if (now < next && step > 0) {
+        apr_atomic_inc64(&failure->suppressed);
+        return 0;
+    }
+    after = now + (apr_uint64_t)spacing[step];
+    if (apr_atomic_cas64(&failure->next, after, next) != next) {
+        apr_atomic_inc64(&failure->suppressed);     /* another was faster */
+        return 0;
+    }
+    apr_atomic_set32(&failure->step, step + 1 < SPACINGS ? step + 1 : step);
+    *suppressed = apr_atomic_xchg64(&failure->suppressed, 0);
+    return 1;
+}
+
+void board_forget_failures(void)
+{
+    int i;
+
+    for (i = 0; i < FAILURES_MAX; i++) {
+        apr_atomic_set64(&board->failures[i].seen, 0);
+    }
+}

@@ -1,0 +1,107 @@
+/*
+ * board.h - the memory that all child processes share: what they count, and
+ * what each of them is doing.
+ *
+ * Mapped by the parent before it forks, and kept over restarts, so that
+ * counters never go backwards and any child can answer for all.  All figures
+ * are atomic words: every function may be called from any thread of any
+ * child, and none of them blocks.
+ */
+#ifndef PATIENT_BOARD_H
+#define PATIENT_BOARD_H
+
+#include <httpd.h>
+#include <apr_time.h>
+
+/** Routes that are told apart; further ones count as the last. */
+#define BOARD_ROUTES_MAX 48
+
+/** 2xx, 3xx, 4xx, 5xx; 1xx never ends a request. */
+#define BOARD_CLASSES 4
+
+/** Upper bounds, in microseconds, of the duration buckets but the last. */
+#define BOARD_BUCKETS 15
+extern const apr_interval_time_t board_bounds[BOARD_BUCKETS - 1];
+
+/** Durations of the requests of one route and status class. */
+typedef struct board_histogram_t {
+    apr_uint64_t buckets[BOARD_BUCKETS];    /* not cumulative */
+    apr_uint64_t sum;                       /* microseconds */
+} board_histogram_t;
+
+/** What a child says about its database pool. */
+typedef struct board_pool_t {
+    apr_uint32_t max, in_use, waiting;
+} board_pool_t;
+
+/** Everything, added up at one moment. */
+typedef struct board_sums_t {
+    board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
+    apr_uint64_t pool_timeouts;
+    apr_uint64_t pool_refused;
+    apr_uint64_t db_failures;
+    apr_uint64_t inflight;          /* requests being served */
+    board_pool_t pool;
+    int children;
+    apr_uint64_t rss;               /* bytes resident, children and parent */
+    apr_uint64_t data;              /* bytes mapped for heap and stacks */
+    apr_uint64_t anonymous;         /* bytes of rss that are heap or stack */
+    apr_uint64_t cpu_user;          /* microseconds since the start, those */
+    apr_uint64_t cpu_system;        /* of children that ended included */
+    apr_time_t started;             /* when the server first started */
+} board_sums_t;
+
+typedef enum {
+    BOARD_POOL_TIMEOUTS,
+    BOARD_POOL_REFUSED,
+    BOARD_DB_FAILURES,
+    BOARD_COUNTERS
+} board_counter_e;
+
+/**
+ * Maps the board, or finds that of before a restart again.  In the parent.
+ * @return APR_SUCCESS or why there is no memory
+ */
+apr_status_t board_open(server_rec *s);
+
+/** Takes a place for this process among the children.  In child_init. */
+void board_child_enter(apr_pool_t *pchild);
+
+/** Frees the place of a child that ended, however it ended.  In the parent.
+ * @return 1: it had not done so itself, as a child that ends orderly does */
+int board_child_leave(pid_t pid);
+
+void board_count(board_counter_e counter);
+
+/** One request ended. */
+void board_request(int route, int status, apr_interval_time_t duration);
+
+/** One request began (+1) or ended (-1) in this child. */
+void board_inflight(int step);
+
+/** How many are being served in this child. */
+int board_inflight_here(void);
+
+/** This child's database pool: how many connections it may have; one more
+ * (+1) or less (-1) in use; one request more or less that waits. */
+void board_pool_max(int max);
+void board_pool_use(int step);
+void board_pool_wait(int step);
+
+/** Adds everything up; reads /proc for memory and CPU of each child. */
+void board_sum(board_sums_t *sums);
+
+/**
+ * Whether a failure of this kind may be logged now: the first always, then
+ * more and more rarely while it goes on, over all children together, until
+ * it has not happened for a minute.
+ * @param type and code (which may be NULL) make two failures the same
+ * @param suppressed set to how many were held back since the last line
+ */
+int board_may_log(const char *type, const char *code,
+                  apr_uint64_t *suppressed);
+
+/** From now on every failure is a first one again. */
+void board_forget_failures(void);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * decoy.c - places where nobody answers.
+ */
+#include "decoy.h"
+
+#include <string.h>
+
+#include <apr_network_io.h>
+#include <apr_strings.h>
+
+#define LOOPBACK "127.0.0.1"
+
+/* RFC 6761: no such name can exist. The last dot keeps the resolver from
+ * trying it below the machine's search domains. */
+#define NOWHERE "db.invalid."
+#define NOWHERE_PORT 3306
+
+#define BACKLOG 128
+
+static struct {
+    const char *silent_host;
+    int silent_port;            /* somebody listens and never speaks */
+    int closed_port;            /* nobody listens, and nobody else can */
+    const char *upstream;
+} decoy;
+
+static apr_status_t take_port(int *port, int listening, apr_pool_t *pool)
+{
+    apr_sockaddr_t *address;
+    apr_socket_t *socket;
+    apr_status_t rv = apr_sockaddr_info_get(&address, LOOPBACK, APR_INET, 0,
+                                            0, pool);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_socket_create(&socket, APR_INET, SOCK_STREAM, APR_PROTO_TCP,
+                               pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_socket_bind(socket, address);
+    }
+    if (rv == APR_SUCCESS && listening) {
+        rv = apr_socket_listen(socket, BACKLOG);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_socket_addr_get(&address, APR_LOCAL, socket);
+    }
+    if (rv == APR_SUCCESS) {
+        *port = address->port;
+    }
+    return rv;
+}
+
+apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf)
+{
+    int silent = 0;
+    apr_status_t rv = take_port(&silent, 1, pconf);
+
+    if (rv == APR_SUCCESS) {
+        rv = take_port(&decoy.closed_port, 0, pconf);
+    }
+    decoy.silent_host = LOOPBACK;
+    decoy.silent_port = silent;
+    if (conf->chaos_endpoint_host != NULL) {
+        decoy.silent_host = conf->chaos_endpoint_host;
+        decoy.silent_port = conf->chaos_endpoint_port;
+    }
+    decoy.upstream = conf->chaos_upstream
+        ? conf->chaos_upstream
+        : apr_psprintf(pconf, "http://" LOOPBACK ":%d/", silent);
+    return rv;
+}
+
+void decoy_endpoint(const char **host, int *port,
+                    apr_interval_time_t *timeout, const chaos_args_t *args)
+{
+    const char *mode = chaos_args_word(args, "mode");
+
+    *timeout = apr_time_from_msec(chaos_args_int(args, "timeout_ms"));
+    if (strcmp(mode, "refused") == 0) {
+        *host = LOOPBACK;
+        *port = decoy.closed_port;
+    }
+    else if (strcmp(mode, "dns") == 0) {
+        *host = NOWHERE;
+        *port = NOWHERE_PORT;
+    }
+    else {
+        *host = decoy.silent_host;
+        *port = decoy.silent_port;
+    }
+}
+
+const char *decoy_upstream(void)
+{
+    return decoy.upstream;
+}

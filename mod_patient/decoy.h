@@ -1,0 +1,29 @@
+/*
+ * decoy.h - places where nobody answers.
+ *
+ * Two loopback ports that the parent keeps for as long as it serves: on one
+ * nobody ever speaks, on the other nobody listens.
+ */
+#ifndef PATIENT_DECOY_H
+#define PATIENT_DECOY_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+#include "chaos/chaos.h"
+#include "conf.h"
+
+/** Takes the ports. In the parent, in post_config. */
+apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf);
+
+/**
+ * Where the database is wrongly looked for.
+ * @param args of db-fail: mode and timeout_ms
+ */
+void decoy_endpoint(const char **host, int *port,
+                    apr_interval_time_t *timeout, const chaos_args_t *args);
+
+/** The URL of a service that does not answer. */
+const char *decoy_upstream(void);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * figures.c - what happened between two moments.
+ */
+#include "figures.h"
+
+#include <string.h>
+
+#include "grant.h"
+#include "vitals.h"
+
+void figures_take(figures_sums_t *sums, const board_sums_t *board)
+{
+    int route, class, i;
+
+    memset(sums, 0, sizeof(*sums));
+    sums->at = vitals_now();
+    sums->pool_timeouts = board->pool_timeouts + board->pool_refused;
+    sums->cpu = (apr_interval_time_t)(board->cpu_user + board->cpu_system);
+    for (route = 0; route < BOARD_ROUTES_MAX; route++) {
+        for (class = 0; class < BOARD_CLASSES; class++) {
+            const board_histogram_t *from = &board->requests[route][class];
+            apr_uint64_t count = 0;
+
+            for (i = 0; i < BOARD_BUCKETS; i++) {
+                sums->buckets[i] += from->buckets[i];
+                count += from->buckets[i];
+            }
+            sums->requests += count;
+            sums->status_4xx += class == 2 ? count : 0;
+            sums->status_5xx += class == 3 ? count : 0;
+        }
+    }
+}
+
+/* The duration below which 95 of 100 requests stayed, by the buckets, evenly
+ * spread within each. */
+static apr_interval_time_t quantile(const apr_uint64_t *buckets,
+                                    apr_uint64_t total)
+{
+    double wanted = 0.95 * (double)total, count = 0;
+    apr_interval_time_t low = 0;
+    int i;
+
+    for (i = 0; i < BOARD_BUCKETS - 1; i++) {
+        double here = (double)buckets[i];
+
+        if (here > 0 && count + here >= wanted) {
+            return low + (apr_interval_time_t)(
+                (double)(board_bounds[i] - low) * (wanted - count) / here);
+        }
+        count += here;
+        low = board_bounds[i];
+    }
+    return low;
+}
+
+void figures_compare(chaos_figures_t *figures, const figures_sums_t *from,
+                      const figures_sums_t *to)
+{
+    apr_uint64_t buckets[BOARD_BUCKETS];
+    apr_interval_time_t span = to->at - from->at;
+    int i;
+
+    for (i = 0; i < BOARD_BUCKETS; i++) {
+        buckets[i] = to->buckets[i] - from->buckets[i];
+    }
+    figures->requests = to->requests - from->requests;
+    figures->status_4xx = to->status_4xx - from->status_4xx;
+    figures->status_5xx = to->status_5xx - from->status_5xx;
+    figures->pool_timeouts = to->pool_timeouts - from->pool_timeouts;
+    figures->p95 = figures->requests
+        ? quantile(buckets, figures->requests) : 0;
+    figures->cpu_percent = span > 0
+        ? 100 * (double)(to->cpu - from->cpu) / ((double)span * grant_cpus())
+        : 0;
+}
+
+const figures_sums_t *figures_oldest(const figures_memory_t *memory,
+                                     const figures_sums_t *now)
+{
+    const figures_sums_t *oldest = now;
+    int i;
+
+    for (i = 0; i < FIGURES_MEMORIES; i++) {
+        if (memory->sums[i].at != 0 && memory->sums[i].at < oldest->at) {
+            oldest = &memory->sums[i];
+        }
+    }
+    return oldest;
+}
+
+void figures_remember(figures_memory_t *memory, const figures_sums_t *sums)
+{
+    memory->sums[memory->next] = *sums;
+    memory->next = (memory->next + 1) % FIGURES_MEMORIES;
+}

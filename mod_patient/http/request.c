@@ -1,0 +1,256 @@
+/*
+ * request.c - what a request brings: body, bearer token, query.
+ */
+#include "http/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <util_filter.h>
+
+#include "http/json.h"
+#include "http/reply.h"
+
+#define READ_BYTES 16384
+
+/* Of a body that is too large, so much is read and thrown away to keep the
+ * connection; one that is larger still ends it. */
+#define DRAIN_BYTES APR_INT64_C(4194304)
+
+typedef struct buffer_t {
+    char *bytes;
+    apr_size_t len;
+    apr_size_t size;
+    apr_size_t seen;            /* bytes that came, kept or not */
+} buffer_t;
+
+static void append(buffer_t *buffer, const char *bytes, apr_size_t len,
+                   apr_pool_t *pool)
+{
+    if (buffer->len + len > buffer->size) {
+        apr_size_t size = 2 * (buffer->len + len);
+        char *larger = apr_palloc(pool, size);
+
+        if (buffer->bytes != NULL) {
+            memcpy(larger, buffer->bytes, buffer->len);
+        }
+        buffer->bytes = larger;
+        buffer->size = size;
+    }
+    if (len > 0) {
+        memcpy(buffer->bytes + buffer->len, bytes, len);
+        buffer->len += len;
+    }
+}
+
+/* Takes what a brigade holds, and keeps it up to limit.
+ * @return APR_EOF after the body's end; APR_ENOSPC: more is not read */
+static apr_status_t take(buffer_t *buffer, apr_bucket_brigade *brigade,
+                         apr_int64_t limit, apr_pool_t *pool)
+{
+    apr_bucket *bucket;
+
+    for (bucket = APR_BRIGADE_FIRST(brigade);
+         bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        const char *bytes;
+        apr_size_t len;
+        apr_status_t rv;
+
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            return APR_EOF;
+        }
+        if (APR_BUCKET_IS_METADATA(bucket)) {
+            continue;
+        }
+        rv = apr_bucket_read(bucket, &bytes, &len, APR_BLOCK_READ);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        buffer->seen += len;
+        if ((apr_int64_t)buffer->seen > DRAIN_BYTES) {
+            return APR_ENOSPC;
+        }
+        if (buffer->seen <= (apr_size_t)limit) {
+            append(buffer, bytes, len, pool);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_all(buffer_t *buffer, call_t *call)
+{
+    request_rec *r = call->r;
+    apr_bucket_brigade *brigade = apr_brigade_create(
+        r->pool, r->connection->bucket_alloc);
+    apr_status_t rv;
+
+    do {
+        rv = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES,
+                            APR_BLOCK_READ, READ_BYTES);
+        if (rv == APR_SUCCESS) {
+            rv = take(buffer, brigade, call->conf->max_body, r->pool);
+        }
+        apr_brigade_cleanup(brigade);
+    } while (rv == APR_SUCCESS);
+    if (rv == APR_EOF) {
+        call->has_read_all = 1;
+        rv = buffer->seen > (apr_size_t)call->conf->max_body ? APR_ENOSPC
+                                                             : APR_SUCCESS;
+    }
+    return rv;
+}
+
+static apr_status_t refuse_large(int *answer, call_t *call)
+{
+    *answer = reply_error(call, HTTP_REQUEST_ENTITY_TOO_LARGE, apr_psprintf(
+        call->pool, "The body is larger than %" APR_INT64_T_FMT " bytes",
+        call->conf->max_body));
+    return APR_EINVAL;
+}
+
+/* Whether a Content-Type, parameters aside, is the given one. */
+static int is_type(const char *header, const char *type)
+{
+    apr_size_t len = strlen(type);
+
+    return strncasecmp(header, type, len) == 0
+        && (header[len] == '\0' || strchr("; \t", header[len]));
+}
+
+apr_status_t request_body(json_t **body, int *answer, call_t *call)
+{
+    const char *type = apr_table_get(call->r->headers_in, "Content-Type");
+    const char *length = apr_table_get(call->r->headers_in, "Content-Length");
+    buffer_t buffer = { NULL, 0, 0, 0 };
+    const char *problem;
+    apr_status_t rv;
+    int is_form;
+
+    if (length && apr_atoi64(length) > call->conf->max_body
+        && (call->r->expecting_100 || apr_atoi64(length) > DRAIN_BYTES)) {
+        return refuse_large(answer, call);
+    }
+    is_form = type && is_type(type, "application/x-www-form-urlencoded");
+    if (type && !is_form && !is_type(type, "application/json")) {
+        *answer = reply_error(call, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                              "The body must be application/json");
+        return APR_EINVAL;
+    }
+    rv = read_all(&buffer, call);
+    if (rv == APR_ENOSPC) {
+        return refuse_large(answer, call);
+    }
+    if (rv != APR_SUCCESS) {
+        /* The filter may have answered already (bad chunk): pass it on. */
+        *answer = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+        return APR_EINVAL;
+    }
+    if (buffer.len == 0) {
+        *body = json_keep(json_object(), call->pool);
+        return APR_SUCCESS;
+    }
+    if (type == NULL) {
+        *answer = reply_error(call, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                              "Content-Type is missing: the body must be "
+                              "application/json");
+        return APR_EINVAL;
+    }
+    *body = is_form
+        ? json_read_form(buffer.bytes, buffer.len, &problem, call->pool)
+        : json_read_object(buffer.bytes, buffer.len, &problem, call->pool);
+    if (*body == NULL) {
+        *answer = reply_error(call, HTTP_BAD_REQUEST, problem);
+        return APR_EINVAL;
+    }
+    return APR_SUCCESS;
+}
+
+const char *request_bearer(const call_t *call)
+{
+    const char *header = apr_table_get(call->r->headers_in, "Authorization");
+
+    if (header == NULL || strncasecmp(header, "Bearer", 6) != 0
+        || !apr_isspace(header[6])) {
+        return NULL;
+    }
+    header += 6;
+    while (apr_isspace(*header)) {
+        header++;
+    }
+    return *header ? header : NULL;
+}
+
+/* The value of name in the query; *times is how often name stands there. */
+static const char *query_value(const char *name, int *times,
+                               const call_t *call)
+{
+    const char *pair = call->r->args;
+    const char *value = NULL;
+    apr_size_t len = strlen(name);
+
+    *times = 0;
+    while (pair != NULL && *pair) {
+        const char *next = strchr(pair, '&');
+
+        if (strncmp(pair, name, len) == 0
+            && (pair[len] == '=' || pair[len] == '&' || pair[len] == '\0')) {
+            apr_size_t rest = next ? (apr_size_t)(next - pair) : strlen(pair);
+
+            value = pair[len] == '='
+                ? apr_pstrmemdup(call->pool, pair + len + 1, rest - len - 1)
+                : "";
+            ++*times;
+        }
+        pair = next ? next + 1 : NULL;
+    }
+    return value;
+}
+
+/* A decimal number without sign or blanks, from min to max. */
+static apr_status_t parse_int(apr_int64_t *value, const char *text,
+                              apr_int64_t min, apr_int64_t max)
+{
+    apr_int64_t n;
+    char *end;
+
+    errno = 0;
+    n = apr_strtoi64(text, &end, 10);
+    if (errno || *end || !apr_isdigit(*text) || n < min || n > max) {
+        return APR_EINVAL;
+    }
+    *value = n;
+    return APR_SUCCESS;
+}
+
+apr_status_t request_query_int(apr_int64_t *value, const char *name,
+                               apr_int64_t min, apr_int64_t max,
+                               const call_t *call)
+{
+    int times;
+    const char *text = query_value(name, &times, call);
+
+    if (times == 0) {
+        return APR_SUCCESS;
+    }
+    return times == 1 ? parse_int(value, text, min, max) : APR_EINVAL;
+}
+
+apr_int64_t request_id(const call_t *call)
+{
+    apr_int64_t id = 0;
+
+    if (call->segment != NULL) {
+        parse_int(&id, call->segment, 1, APR_INT32_MAX);
+    }
+    return id;
+}
+
+const char *request_path(const request_rec *r)
+{
+    return r->parsed_uri.path ? r->parsed_uri.path : r->uri ? r->uri : "";
+}

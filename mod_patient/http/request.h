@@ -1,0 +1,42 @@
+/*
+ * request.h - what a request brings: body, bearer token, query.
+ *
+ * A function that returns an HTTP status returns OK, or what the handler has
+ * to return in its turn: the answer was already given.
+ */
+#ifndef PATIENT_HTTP_REQUEST_H
+#define PATIENT_HTTP_REQUEST_H
+
+#include <jansson.h>
+
+#include "http/call.h"
+
+/**
+ * Reads the body, bounded by PatientMaxBody, as JSON object or form; an empty
+ * body is an empty object.
+ * @param body owned by the call's pool
+ * @param answer set on failure: the handler's return value
+ * @return APR_SUCCESS; APR_EINVAL: answered with 400, 413 or 415
+ */
+apr_status_t request_body(json_t **body, int *answer, call_t *call);
+
+/** The token of "Authorization: Bearer <token>", or NULL. */
+const char *request_bearer(const call_t *call);
+
+/**
+ * A whole number of the query string.
+ * @param value left alone when the query has no such name
+ * @return APR_SUCCESS; APR_EINVAL: it stands there twice, or is no decimal
+ *         number from min to max
+ */
+apr_status_t request_query_int(apr_int64_t *value, const char *name,
+                               apr_int64_t min, apr_int64_t max,
+                               const call_t *call);
+
+/** :id of the path, a positive number; 0 if it is none. */
+apr_int64_t request_id(const call_t *call);
+
+/** The path as the client wrote it, without the query. */
+const char *request_path(const request_rec *r);
+
+#endif

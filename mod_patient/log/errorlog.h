@@ -1,0 +1,50 @@
+/*
+ * errorlog.h - every line of Apache's error log, the module's and all
+ * others', as one JSON object.
+ *
+ * httpd formats each line by ErrorLogFormat; with
+ *
+ *     ErrorLogFormat "%{b}J%M%{e}J"
+ *
+ * both %J items are ours, and the second rewrites the whole line.  Any
+ * thread may call.
+ */
+#ifndef PATIENT_LOG_ERRORLOG_H
+#define PATIENT_LOG_ERRORLOG_H
+
+#include <httpd.h>
+
+#include "log/event.h"
+
+/** Registers %J. In pre_config, before the configuration is read. */
+void errorlog_register(apr_pool_t *pconf);
+
+/** Lines that belong to no request go by this server's LogLevel. */
+void errorlog_server(server_rec *s);
+
+/** Begins an event of this thread's request, if it works for one: the
+ * request's ids are on it. */
+void errorlog_open(event_t *event, event_level_e level, const char *type);
+
+/**
+ * Ends the event and writes it, if LogLevel lets it through; a warning or
+ * worse that goes on and on is written more and more rarely, the next line
+ * saying how many were held back.
+ */
+void errorlog_write(event_t *event);
+
+/** The same for a request that no thread works for any more. */
+void errorlog_open_for(event_t *event, event_level_e level, const char *type,
+                       request_rec *r);
+void errorlog_write_for(event_t *event, request_rec *r);
+
+/**
+ * From now on keeps what a module logs on this thread, instead of writing
+ * it: the caller will say it better.
+ * @param name the module's short name, "dbd"
+ * @param text gets the first line kept, NUL-terminated; "" if none came
+ */
+void errorlog_catch(const char *name, char *text, apr_size_t size);
+void errorlog_release(void);
+
+#endif

@@ -1,0 +1,253 @@
+/*
+ * mod_patient.c - the module record and its hooks.
+ *
+ * The one place that is wired into httpd: each hook is a line or two that
+ * hands on to the room whose business it is.
+ */
+#include <httpd.h>
+#include <ap_mpm.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <apr_strings.h>
+#include <jansson.h>
+#include <unixd.h>
+
+#include "api/api.h"
+#include "board.h"
+#include "conf.h"
+#include "decoy.h"
+#include "host.h"
+#include "http/persist.h"
+#include "http/reply.h"
+#include "http/transaction.h"
+#include "incident.h"
+#include "ledger.h"
+#include "log/context.h"
+#include "log/errorlog.h"
+#include "patient.h"
+#include "store/db.h"
+#include "ward.h"
+#include "watch.h"
+
+/* This child's way to the database. */
+static db_t *database;
+
+static int is_patient(const request_rec *r)
+{
+    return patient_conf(r->server)->engine == 1;
+}
+
+/* ---- the start ---- */
+
+static int refuse_start(const char *problem)
+{
+    event_t event;
+
+    errorlog_open(&event, EVENT_FATAL, "CONFIGURATION ERROR");
+    event_str(&event, "error", problem);
+    errorlog_write(&event);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* Also run by "httpd -t". */
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                        apr_pool_t *ptemp, server_rec *s)
+{
+    const char *problem;
+
+    (void)pconf;
+    (void)plog;
+    errorlog_server(s);
+    if (patient_conf_check(&problem, s, ptemp) != APR_SUCCESS) {
+        return refuse_start(problem);
+    }
+    return OK;
+}
+
+static void announce(server_rec *s)
+{
+    const patient_conf_t *conf = patient_conf(s);
+    event_t event;
+
+    if (conf->chaos_mode && conf->chaos_token == NULL) {
+        errorlog_open(&event, EVENT_WARNING, "CONFIGURATION WARNING");
+        event_str(&event, "message", "operator routes are open: no token is "
+                  "set for them");
+        errorlog_write(&event);
+    }
+}
+
+static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
+                       apr_pool_t *ptemp, server_rec *s)
+{
+    apr_status_t rv;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;              /* the configuration will be read once more */
+    }
+    if (route_count(api_tables) >= BOARD_ROUTES_MAX) {
+        return refuse_start("more routes than BOARD_ROUTES_MAX");
+    }
+    if ((rv = board_open(s)) != APR_SUCCESS
+        || (rv = incident_open(s)) != APR_SUCCESS) {
+        return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
+                                         &rv));
+    }
+    if ((rv = watch_open(s, pconf)) != APR_SUCCESS) {
+        return refuse_start("mod_watchdog is not loaded");
+    }
+    if ((rv = decoy_open(patient_conf(s), pconf)) != APR_SUCCESS) {
+        return refuse_start(apr_psprintf(ptemp, "no loopback port: %pm",
+                                         &rv));
+    }
+    rv = ledger_open(patient_conf(s)->ledger, pconf);
+    if (rv != APR_SUCCESS) {
+        return refuse_start(apr_psprintf(
+            ptemp, "PatientLedger: %s cannot be written: %pm",
+            patient_conf(s)->ledger, &rv));
+    }
+    announce(s);
+    return OK;
+}
+
+static void start_child(apr_pool_t *pchild, server_rec *s)
+{
+    const patient_conf_t *conf = patient_conf(s);
+    apr_status_t rv;
+
+    json_object_seed(0);
+    board_child_enter(pchild);
+    rv = db_create(&database, s, (int)conf->pool_waiters, pchild);
+    if (rv == APR_SUCCESS) {
+        rv = api_start(pchild);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = host_start(pchild);
+    }
+    if (rv != APR_SUCCESS) {
+        refuse_start(rv == APR_ENOTIMPL
+                     ? "mod_dbd is not loaded"
+                     : apr_psprintf(pchild, "child not ready: %pm", &rv));
+        return;
+    }
+    ward_start(database, s, pchild);
+}
+
+/* httpd says nothing of a child that was killed, as the kernel does when
+ * memory runs out. */
+static void report_death(pid_t pid)
+{
+    event_t event;
+    int state;
+
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+        && state == AP_MPMQ_STOPPING) {
+        return;                 /* whoever is late is helped along */
+    }
+    errorlog_open(&event, EVENT_ERROR, "PROCESS ERROR");
+    event_str(&event, "error", "a server process died; another takes over");
+    event_int(&event, "childPid", pid);
+    errorlog_write(&event);
+}
+
+static void note_child(server_rec *s, pid_t pid, ap_generation_t generation,
+                       int slot, mpm_child_status status)
+{
+    (void)s;
+    (void)generation;
+    (void)slot;
+    if (status == MPM_CHILD_EXITED) {
+        int died = board_child_leave(pid);
+
+        incident_child_leave(pid, died);
+        if (died) {
+            report_death(pid);
+        }
+    }
+}
+
+/* ---- a request ---- */
+
+static int dress(request_rec *r)
+{
+    if (is_patient(r)) {
+        reply_dress(r);
+    }
+    return DECLINED;
+}
+
+/* Nothing is served from the file system: don't look there. */
+static int skip_files(request_rec *r)
+{
+    return is_patient(r) ? OK : DECLINED;
+}
+
+static int answer(request_rec *r)
+{
+    int status;
+
+    if (r->handler == NULL || strcmp(r->handler, PATIENT_HANDLER) != 0) {
+        return DECLINED;
+    }
+    if (database == NULL) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    context_request(r);
+    context_enter(r);
+    board_inflight(1);
+    status = api_answer(r, database);
+    board_inflight(-1);
+    context_leave();
+    return status;
+}
+
+static void cover_error(request_rec *r)
+{
+    if (is_patient(r) && ap_is_HTTP_ERROR(r->status)) {
+        reply_cover_error(r);
+    }
+}
+
+static int end_request(request_rec *r)
+{
+    if (is_patient(r)) {
+        transaction_end(r, api_label(r));
+    }
+    return OK;
+}
+
+/* ---- the module ---- */
+
+static void register_hooks(apr_pool_t *p)
+{
+    errorlog_register(p);
+    db_register();
+    reply_register();
+    persist_register();
+    ap_hook_optional_fn_retrieve(db_find_functions, NULL, NULL,
+                                 APR_HOOK_MIDDLE);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(open_shared, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(start_child, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(note_child, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(dress, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_map_to_storage(skip_files, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_handler(answer, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(cover_error, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_log_transaction(end_request, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+AP_DECLARE_MODULE(patient) = {
+    STANDARD20_MODULE_STUFF,
+    patient_place_create,
+    patient_place_merge,
+    patient_conf_create,
+    patient_conf_merge,
+    patient_directives,
+    register_hooks,
+    AP_MODULE_FLAG_NONE
+};

@@ -1,0 +1,46 @@
+/*
+ * connect.h - one connection to one endpoint, outside any pool.
+ *
+ * Credentials and TLS come from the option file that the patient's own
+ * connections use (group "patient"), the endpoint from the caller.  No httpd
+ * in here.
+ */
+#ifndef PATIENT_STORE_CONNECT_H
+#define PATIENT_STORE_CONNECT_H
+
+#include <apr_pools.h>
+#include <apr_time.h>
+
+#include "store/dberror.h"
+
+/** The group of the option file that holds the patient's settings. */
+#define CONNECT_OPTION_GROUP "patient"
+
+struct st_mysql;
+
+/**
+ * Opens a connection.
+ * @param mysql closed with pool; one thread at a time
+ * @param error filled on failure, allocated from pool
+ * @param host NULL for the option file's
+ * @param port 0 for the option file's
+ * @param timeout for the TCP connect and for each read of the handshake, and
+ *        for each later read and write until connect_set_timeout(); rounded
+ *        up to whole seconds.  A connect-timeout in the option file takes its
+ *        place for the connect and the handshake.  The resolver has times of
+ *        its own.
+ * @return APR_SUCCESS or APR_EGENERAL
+ */
+apr_status_t connect_open(struct st_mysql **mysql, dberror_t *error,
+                          const char *host, int port,
+                          apr_interval_time_t timeout, apr_pool_t *pool);
+
+/**
+ * Bounds every later read and write on an open connection, plain or TLS,
+ * whoever opened it.  A server that stays silent for longer is a lost
+ * connection: number 2013, over TLS 2026.
+ * @param timeout rounded up to whole seconds
+ */
+void connect_set_timeout(struct st_mysql *mysql, apr_interval_time_t timeout);
+
+#endif

@@ -1,0 +1,340 @@
+/*
+ * pool.c - connections of mod_dbd, lent one by one and not for ever.
+ */
+#include "store/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <apr_optional_hooks.h>
+#include <apr_strings.h>
+#include <errmsg.h>
+#include <http_config.h>
+
+#include "board.h"
+#include "conf.h"
+#include "decoy.h"
+#include "incident.h"
+#include "log/errorlog.h"
+#include "log/symptom.h"
+#include "store/breaker.h"
+#include "store/connect.h"
+
+/* mod_dbd's own default for DBDMax. */
+#define DBD_MAX_DEFAULT 10
+
+/* How long an idle connection waits for the ping that mod_dbd does first. */
+#define PING_TIMEOUT apr_time_from_sec(1)
+
+static ap_dbd_t *(*dbd_open)(apr_pool_t *, server_rec *);
+static void (*dbd_close)(server_rec *, ap_dbd_t *);
+
+/* Set when mod_dbd made a connection on this thread. */
+static __thread int made_connection;
+
+struct db_t {
+    server_rec *s;
+    gate_t *gate;
+    breaker_t *breaker;
+};
+
+/* Where a connection is to be made. */
+typedef struct way_t {
+    incident_t *incident;       /* bends it; NULL: as configured */
+    const char *host;
+    int port;
+    apr_interval_time_t timeout;
+} way_t;
+
+/* ---- mod_dbd ---- */
+
+static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
+                                      ap_dbd_t *dbd)
+{
+    MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
+    int rows;
+
+    (void)pool;
+    (void)cfg;
+    made_connection = 1;
+    connect_set_timeout(mysql, POOL_READ_TIMEOUT);
+    /* Whatever the server's defaults are: every character there is, times in
+     * UTC, and what doesn't fit is refused rather than cut. */
+    apr_dbd_query(dbd->driver, dbd->handle, &rows,
+                  "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = "
+                  "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'");
+    return OK;
+}
+
+void db_find_functions(void)
+{
+    dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+}
+
+void db_register(void)
+{
+    /* First: a DBDInitSQL that fails would keep later hooks from running. */
+    APR_OPTIONAL_HOOK(dbd, post_connect, set_up_connection, NULL, NULL,
+                      APR_HOOK_FIRST);
+}
+
+static int find_max(const ap_directive_t *directive, int max)
+{
+    for (; directive != NULL; directive = directive->next) {
+        if (ap_cstr_casecmp(directive->directive, "DBDMax") == 0) {
+            max = atoi(directive->args);
+        }
+        max = find_max(directive->first_child, max);
+    }
+    return max;
+}
+
+int db_configured_max(void)
+{
+    return find_max(ap_conftree, DBD_MAX_DEFAULT);
+}
+
+apr_status_t db_create(db_t **out, server_rec *s, int waiters,
+                       apr_pool_t *pchild)
+{
+    db_t *db = apr_pcalloc(pchild, sizeof(*db));
+    int max = db_configured_max();
+    dberror_t reason;
+    apr_status_t rv;
+
+    if (dbd_open == NULL || dbd_close == NULL) {
+        return APR_ENOTIMPL;    /* mod_dbd is not loaded */
+    }
+    db->s = s;
+    dberror_parse(&reason, "no time left to connect",
+                  patient_conf(s)->database_host,
+                  (int)patient_conf(s)->database_port, pchild);
+    rv = breaker_create(&db->breaker, &reason, pchild);
+    if (rv == APR_SUCCESS) {
+        rv = gate_create(&db->gate, max, waiters, pchild);
+    }
+    if (rv == APR_SUCCESS) {
+        board_pool_max(max);
+        *out = db;
+    }
+    return rv;
+}
+
+server_rec *pool_server(const db_t *db)
+{
+    return db->s;
+}
+
+/* ---- what is logged ---- */
+
+void db_log_error(const dberror_t *error)
+{
+    event_t event;
+
+    board_count(BOARD_DB_FAILURES);
+    errorlog_open(&event, EVENT_ERROR, dberror_type(error));
+    dberror_describe(error, &event);
+    errorlog_write(&event);
+}
+
+static void log_pool(db_t *db, apr_status_t why, apr_interval_time_t waited)
+{
+    gate_stats_t stats;
+    event_t event;
+
+    gate_stats(db->gate, &stats);
+    board_count(why == APR_EBUSY ? BOARD_POOL_REFUSED : BOARD_POOL_TIMEOUTS);
+    errorlog_open(&event, EVENT_ERROR, SYMPTOM_POOL);
+    symptom_pool(&event, why, &stats, waited);
+    errorlog_write(&event);
+}
+
+void db_last_error(dberror_t *error, db_t *db, apr_pool_t *pool)
+{
+    breaker_reason(error, db->breaker, pool);
+}
+
+/* ---- one attempt ---- */
+
+/* Whether mod_dbd's words mean that a connection could not be made, and not
+ * that an idle one turned out dead. */
+static const char *connect_failure(const char *words)
+{
+    const char *reason;
+
+    if (strncmp(words, "Can't connect to ", 17) != 0) {
+        return NULL;
+    }
+    reason = strstr(words, ": ");
+    return reason ? reason + 2 : words;
+}
+
+/* Looks where the database is believed to be, which is the wrong place. */
+static void look_elsewhere(dberror_t *error, const way_t *way,
+                           apr_pool_t *pool)
+{
+    MYSQL *mysql;
+
+    if (connect_open(&mysql, error, way->host, way->port, way->timeout, pool)
+        == APR_SUCCESS) {
+        dberror_set(error, CR_SERVER_LOST, NULL,
+                    "not the database that was looked for", way->host,
+                    way->port, pool);
+    }
+}
+
+/* Asks mod_dbd once. An idle connection that is dead says so at once, unless
+ * the server is there and doesn't answer: then the others won't either.
+ * @return whether the database is not to be reached, error being set */
+static int ask_dbd(ap_dbd_t **dbd, int *took_idle, dberror_t *error, db_t *db,
+                   apr_pool_t *pool)
+{
+    const patient_conf_t *conf = patient_conf(db->s);
+    apr_time_t start = apr_time_now();
+    const char *failure;
+    char words[512];
+
+    made_connection = 0;
+    errorlog_catch("dbd", words, sizeof(words));
+    *dbd = dbd_open(pool, db->s);
+    errorlog_release();
+    failure = *dbd ? NULL : connect_failure(words);
+    *took_idle = *dbd ? !made_connection : failure == NULL;
+    if (*dbd == NULL && failure == NULL
+        && apr_time_now() - start >= PING_TIMEOUT) {
+        failure = words;
+    }
+    if (failure != NULL) {
+        dberror_parse(error, failure, conf->database_host,
+                      (int)conf->database_port, pool);
+    }
+    return failure != NULL;
+}
+
+/* One attempt in a role; a failure is logged.
+ * @return whether that is the end: dbd is open, or will not be */
+static int try_role(ap_dbd_t **dbd, db_t *db, breaker_role_e role,
+                    const way_t *way, apr_pool_t *pool)
+{
+    breaker_outcome_t outcome = { 0, 0, NULL };
+    dberror_t error;
+    int has_failed = 1;
+
+    *dbd = NULL;
+    if (way->incident != NULL) {
+        look_elsewhere(&error, way, pool);
+    }
+    else {
+        has_failed = ask_dbd(dbd, &outcome.took_idle, &error, db, pool);
+    }
+    outcome.is_open = *dbd != NULL;
+    outcome.error = has_failed ? &error : NULL;
+    breaker_settle(db->breaker, role, &outcome);
+    if (has_failed) {
+        db_log_error(&error);
+    }
+    return outcome.is_open || has_failed;
+}
+
+/* Where to look for the database now. */
+static void find_way(way_t *way, apr_pool_t *pool)
+{
+    memset(way, 0, sizeof(*way));
+    way->incident = incident_at(CHAOS_FAULT_ENDPOINT);
+    if (way->incident != NULL) {
+        decoy_endpoint(&way->host, &way->port, &way->timeout,
+                       incident_args(way->incident, pool));
+        incident_bite(way->incident);
+    }
+}
+
+/* Asks until there is a living connection: each dead idle one costs a try.
+ * @return NULL: logged */
+static ap_dbd_t *open_connection(db_t *db, apr_time_t deadline,
+                                 apr_pool_t *pool)
+{
+    breaker_role_e role;
+    dberror_t error;
+    ap_dbd_t *dbd;
+    way_t way;
+
+    find_way(&way, pool);
+    while ((role = breaker_take(db->breaker, way.incident != NULL, deadline))
+           != BREAKER_TOLD) {
+        if (try_role(&dbd, db, role, &way, pool)) {
+            return dbd;
+        }
+    }
+    breaker_reason(&error, db->breaker, pool);
+    db_log_error(&error);
+    return NULL;
+}
+
+/* ---- lending ---- */
+
+static apr_status_t enter_gate(db_t *db, const gate_entry_t *entry)
+{
+    apr_time_t start = apr_time_now();
+    apr_status_t rv = gate_enter(db->gate, 0, entry->line);
+
+    if (rv == APR_TIMEUP) {
+        board_pool_wait(1);
+        rv = gate_enter_while(db->gate, entry);
+        board_pool_wait(-1);
+    }
+    if (rv != APR_SUCCESS && rv != APR_EINTR) {
+        log_pool(db, rv, apr_time_now() - start);
+    }
+    return rv;
+}
+
+static void leave_gate(db_t *db)
+{
+    board_pool_use(-1);
+    gate_leave(db->gate);
+}
+
+apr_status_t pool_borrow_as(db_session_t *session, db_t *db,
+                            const gate_entry_t *entry, apr_pool_t *pool)
+{
+    apr_time_t deadline = apr_time_now() + entry->patience;
+    apr_status_t rv = enter_gate(db, entry);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    board_pool_use(1);
+    apr_pool_create(&session->pool, pool);
+    session->db = db;
+    session->dbd = open_connection(db, deadline, session->pool);
+    if (session->dbd == NULL) {
+        apr_pool_destroy(session->pool);
+        leave_gate(db);
+        return APR_EGENERAL;
+    }
+    session->mysql = apr_dbd_native_handle(session->dbd->driver,
+                                           session->dbd->handle);
+    connect_set_timeout(session->mysql, POOL_READ_TIMEOUT);
+    return APR_SUCCESS;
+}
+
+apr_status_t pool_borrow(db_session_t *session, db_t *db, apr_pool_t *pool)
+{
+    gate_entry_t entry = {
+        .patience = patient_conf(db->s)->pool_acquire, .line = GATE_BOUNDED
+    };
+
+    return pool_borrow_as(session, db, &entry, pool);
+}
+
+void pool_give_back(db_session_t *session)
+{
+    db_t *db = session->db;
+
+    apr_pool_destroy(session->pool);
+    connect_set_timeout(session->mysql, PING_TIMEOUT);
+    dbd_close(db->s, session->dbd);
+    breaker_returned(db->breaker);
+    leave_gate(db);
+}

@@ -1,0 +1,237 @@
+/*
+ * watch.c - in one child, whichever it is, somebody watches all incidents,
+ * and the CPUs.
+ */
+#include "watch.h"
+
+#include <apr_optional.h>
+#include <mod_watchdog.h>
+
+#include "board.h"
+#include "conf.h"
+#include "grant.h"
+#include "host.h"
+#include "incident.h"
+#include "ledger.h"
+#include "log/errorlog.h"
+#include "log/symptom.h"
+#include "vitals.h"
+#include "ward.h"
+
+/* How often the rounds are made. */
+#define ROUND apr_time_from_msec(100)
+
+/* A one-shot that nobody has begun by then never will be. */
+#define BEGIN_PATIENCE apr_time_from_sec(5)
+
+/* How often sums are kept, and CPU time is looked at. */
+#define REMEMBER_EVERY apr_time_from_sec(5)
+#define CPU_EVERY apr_time_from_sec(2)
+
+/* Percent of the CPUs granted, over two looks in a row, that are too many. */
+#define CPU_HIGH 80.0
+#define CPU_MARGIN 8.0
+#define CPU_LOOKS 2
+
+static server_rec *watched;
+
+/* For how long at a stretch there was somebody who waited for the pool. */
+static void update_waiting(incident_t *incident, int waiting, apr_time_t now)
+{
+    if (waiting == 0) {
+        incident->waiting_since = 0;
+        return;
+    }
+    if (incident->waiting_since == 0) {
+        incident->waiting_since = now;
+    }
+    if (now - incident->waiting_since > incident->waited) {
+        incident->waited = now - incident->waiting_since;
+    }
+}
+
+static void update(incident_t *incident, const board_sums_t *board)
+{
+    figures_sums_t now;
+
+    figures_take(&now, board);
+    update_waiting(incident, (int)board->pool.waiting, now.at);
+    figures_compare(&incident->during, &incident->sums, &now);
+    if (board->pool.waiting > incident->waiting_peak) {
+        incident->waiting_peak = board->pool.waiting;
+    }
+    if (board->rss > incident->rss_peak) {
+        incident->rss_peak = board->rss;
+    }
+    incident->during.waiting_peak = incident->waiting_peak;
+    incident->during.waited = incident->waited;
+    incident->during.rss = incident->rss_peak;
+    incident->during.memory_budget = host_memory_budget(patient_conf(watched));
+    incident->during.bitten = apr_atomic_read64(&incident->bitten);
+    incident->during.felt = apr_atomic_read64(&incident->felt);
+}
+
+/* Whether it was felt so far. @param why set if not */
+static int is_felt(incident_t *incident, const char **why, apr_pool_t *pool)
+{
+    if (incident->once) {
+        *why = "the run did not make it happen";
+        return apr_atomic_read32(&incident->result) == INCIDENT_HAPPENED;
+    }
+    *why = "nothing of it has begun";
+    return apr_atomic_read32(&incident->state) >= INCIDENT_INJECTED
+        && incident_scenario(incident)->felt(
+            &incident->before, &incident->during,
+            incident_args(incident, pool), why, pool);
+}
+
+/* A one-shot whose child died before it began. */
+static int is_abandoned(incident_t *incident)
+{
+    return incident->once && !apr_atomic_read32(&incident->started)
+        && apr_time_now() > incident->armed + BEGIN_PATIENCE;
+}
+
+static void watch_incident(incident_t *incident, const board_sums_t *board,
+                           apr_pool_t *pool)
+{
+    const char *why = NULL;
+    int felt;
+
+    if (!incident->measured) {
+        update(incident, board);
+        incident->measured = incident_is_finished(incident)
+            && !incident_has_workers(incident);
+        if (incident->measured) {
+            return;             /* its last request is just being counted */
+        }
+    }
+    incident->during.felt = apr_atomic_read64(&incident->felt);
+    if (!incident_is_finished(incident)) {
+        if (is_felt(incident, &why, pool)) {
+            incident_advance(incident, INCIDENT_WITNESSED);
+        }
+        if (!is_abandoned(incident)) {
+            return;
+        }
+    }
+    incident_bend(incident, 0);
+    if (incident_has_workers(incident) || incident_needs_recovery(incident)) {
+        return;
+    }
+    felt = apr_atomic_read32(&incident->state) == INCIDENT_WITNESSED
+        || is_felt(incident, &why, pool);
+    if (felt) {
+        incident_advance(incident, INCIDENT_WITNESSED);
+    }
+    incident_close(incident, felt ? INCIDENT_RECOVERED : INCIDENT_INVALID,
+                   felt ? NULL : why);
+    ledger_add(incident);
+}
+
+/* Percent of the CPUs at which to worry: lower while somebody burns less on
+ * purpose, or nobody would ever see that. */
+static double cpu_limit(apr_pool_t *pool)
+{
+    const chaos_scenario_t *burner = chaos_find("high-cpu");
+    incident_t *incident = burner ? incident_of(burner) : NULL;
+    double wanted;
+
+    if (incident == NULL) {
+        return CPU_HIGH;
+    }
+    wanted = (double)chaos_args_int(incident_args(incident, pool), "percent")
+        - CPU_MARGIN;
+    return wanted < CPU_HIGH ? wanted : CPU_HIGH;
+}
+
+static void watch_cpu(const board_sums_t *board, apr_pool_t *pool)
+{
+    static vitals_cpu_t last;
+    static int high;
+    vitals_cpu_t now = {
+        vitals_now(), (apr_interval_time_t)board->cpu_user,
+        (apr_interval_time_t)board->cpu_system
+    };
+    double user, system;
+    event_t event;
+
+    if (last.at != 0) {
+        vitals_share(&user, &system, &last, &now, grant_cpus());
+        high = user + system >= cpu_limit(pool) ? high + 1 : 0;
+        if (high >= CPU_LOOKS) {
+            errorlog_open(&event, EVENT_ERROR, SYMPTOM_CPU);
+            symptom_cpu(&event, user, system, grant_cpus());
+            errorlog_write(&event);
+        }
+    }
+    last = now;
+}
+
+apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
+{
+    static apr_time_t remembered, looked;
+    apr_time_t now = vitals_now();
+    board_sums_t board;
+    figures_sums_t sums;
+    apr_pool_t *own;
+    int i, live = 0;
+
+    (void)data;
+    if (state != AP_WATCHDOG_STATE_RUNNING) {
+        return APR_SUCCESS;
+    }
+    for (i = 0; i < INCIDENT_SLOTS; i++) {
+        live += incident_is_live(&incident_slots()[i]);
+    }
+    if (!live && now < looked + CPU_EVERY) {
+        return APR_SUCCESS;
+    }
+    if (apr_pool_create(&own, pool) != APR_SUCCESS) {
+        return APR_SUCCESS;
+    }
+    board_sum(&board);
+    if (now >= looked + CPU_EVERY) {
+        watch_cpu(&board, own);
+        looked = now;
+    }
+    if (!live && now >= remembered + REMEMBER_EVERY) {
+        figures_take(&sums, &board);
+        incident_remember(&sums);
+        remembered = now;
+    }
+    for (i = 0; live && i < INCIDENT_SLOTS; i++) {
+        if (incident_is_live(&incident_slots()[i])) {
+            watch_incident(&incident_slots()[i], &board, own);
+        }
+    }
+    apr_pool_destroy(own);
+    return APR_SUCCESS;
+}
+
+/* ---- the rounds ---- */
+
+static apr_status_t go(const char *name, int singleton,
+                       ap_watchdog_callback_fn_t *round, apr_pool_t *pconf)
+{
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    ap_watchdog_t *watchdog;
+    apr_status_t rv;
+
+    if (get == NULL || add == NULL) {
+        return APR_ENOTIMPL;    /* mod_watchdog is not loaded */
+    }
+    rv = get(&watchdog, name, 0, singleton, pconf);
+    return rv == APR_SUCCESS ? add(watchdog, ROUND, NULL, round) : rv;
+}
+
+apr_status_t watch_open(server_rec *s, apr_pool_t *pconf)
+{
+    apr_status_t rv = go("_patient_child_", 0, ward_round, pconf);
+
+    watched = s;
+    return rv == APR_SUCCESS ? go("_patient_", 1, watch_round, pconf) : rv;
+}

@@ -1,0 +1,190 @@
+# The rooms' arrows: who may include whom, and what stays free of httpd. Reads
+# the sources and the objects; asks no server.
+
+use Patient;
+use File::Find ();
+
+my $root = "$FindBin::Bin/..";
+
+# Room by room, which other rooms its files may include. A file that stands in
+# no folder is a room of its own. Nothing points back up, and store/ and http/
+# do not know each other.
+my %MAY = (
+    'mod_patient' => 'api watch ward host decoy ledger incident store http log board '
+                . 'conf patient gate upstream',
+    'api'      => 'host decoy ledger incident store http log board conf '
+                . 'patient auth gate grant upstream vitals chaos',
+    'watch'    => 'ward host ledger incident log board conf grant vitals',
+    'ward'     => 'host incident conf vitals',
+    'host'     => 'host_db decoy incident store log board conf patient auth '
+                . 'cache grant upstream vitals chaos',
+    'host_db'  => 'incident store log board conf patient chaos',
+    'decoy'    => 'log board conf patient upstream chaos',
+    'ledger'   => 'incident http conf patient chaos',
+    'store'    => 'decoy incident log board conf patient gate',
+    'http'     => 'incident log board conf patient',
+    'incident' => 'figures log board shared patient vitals chaos',
+    'figures'  => 'board grant vitals chaos',
+    'log'      => 'board conf patient gate grant',
+    'board'    => 'shared conf patient',
+    'directives' => 'conf patient',
+    'conf'     => 'patient',
+    'patient'  => 'version',
+    # These stand alone; the command line tool and the unit tests use them, too.
+    'cache'    => 'log',
+    'upstream' => 'vitals',
+    'auth'     => '', 'chaos'   => '', 'gate'   => '', 'grant' => '',
+    'shared'   => '', 'version' => '', 'vitals' => '',
+    # The tool links the rooms' files that know no httpd; which those are is
+    # looked at below.
+    'cli'      => 'chaos log store version gate grant auth cache upstream '
+                . 'vitals',
+);
+
+# An api file includes api.h and, if it has been cut in two, its other half
+# (chaos.c may include chaos_json.h), but no other of its room.
+sub is_own ($file, $target) {
+    my ($stem) = $file =~ m{([^/]+?)(?:_\w+)?\.[ch]\z};
+    return $target =~ m{/(?:api|\Q$stem\E(?:_\w+)?)\.h\z};
+}
+
+# What must link without httpd: the tool and the unit tests need it.
+my @FREE = (qr{\Achaos/}, qr{\Amod_patient/auth/}, map {
+    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant upstream vitals
+    log/event log/symptom store/breaker store/connect store/dberror));
+
+sub is_free ($file) { return grep { $file =~ $_ } @FREE }
+
+my %INCLUDES;
+File::Find::find({ no_chdir => 1, wanted => sub {
+    my $file = $File::Find::name =~ s{\A\Q$root\E/}{}r;
+    return unless $file =~ /\.[ch]\z/;
+    open my $in, '<', $_ or die "$_: $!";
+    $INCLUDES{$file} = [map { /^\s*#\s*include\s+([<"][^>"]+[>"])/ } <$in>];
+} }, "$root/mod_patient", "$root/chaos");
+
+sub room ($file) {
+    return 'cli' if $file =~ m{\Achaos/cli/};
+    return 'chaos' if $file =~ m{\Achaos/};
+    return $1 if $file =~ m{\Amod_patient/(\w+)/};
+    return $1 if $file =~ m{\Amod_patient/(\w+)\.[ch]\z};
+    return '?';
+}
+
+# The file of the project that "name" stands for in $from.
+sub resolve ($from, $name) {
+    my $dir = $from =~ s{[^/]+\z}{}r;
+    for my $file ("$dir$name", "mod_patient/$name", $name) {
+        return $file if -e "$root/$file";
+    }
+    return;
+}
+
+sub own_includes ($file) {
+    return map { /\A"(.*)"\z/ } @{ $INCLUDES{$file} // [] };
+}
+
+subtest 'there is something to look at' => sub {
+    cmp_ok(keys %INCLUDES, '>', 30, 'the sources');
+};
+
+subtest 'every file belongs to a room' => sub {
+    my @lost = grep { !exists $MAY{ room($_) } } sort keys %INCLUDES;
+    is("@lost", '', 'none is in an unknown one');
+};
+
+subtest 'what is allowed makes no circle' => sub {
+    my %left = %MAY;
+
+    while (my @bottom = grep { !grep { exists $left{$_} } split / /, $left{$_} }
+        keys %left) {
+        delete @left{@bottom};
+    }
+    is(join(' ', sort keys %left), '', 'there is an up and a down');
+};
+
+subtest 'arrows run down only' => sub {
+    for my $file (sort keys %INCLUDES) {
+        my $room = room($file);
+        my %may = map { $_ => 1 } split / /, $MAY{$room} // '';
+        my @wrong;
+        for my $name (own_includes($file)) {
+            my $target = resolve($file, $name);
+            if (!defined $target) {
+                push @wrong, "$name (no such file)";
+            }
+            elsif (room($target) eq $room) {
+                push @wrong, $name
+                    if $room eq 'api' && !is_own($file, $target);
+            }
+            elsif (!$may{ room($target) }) {
+                push @wrong, $name;
+            }
+        }
+        is("@wrong", '', $file);
+    }
+};
+
+subtest 'a source file includes its own header first' => sub {
+    for my $file (grep { /\.c\z/ } sort keys %INCLUDES) {
+        my $header = $file =~ s/\.c\z/.h/r;
+        next unless $INCLUDES{$header};
+        my ($first) = @{ $INCLUDES{$file} };
+        is(resolve($file, $first =~ tr/"<>//dr), $header, $file);
+    }
+};
+
+# Everything that a file includes, the files that those include and so on.
+sub all_includes ($file, $seen = {}) {
+    return if $seen->{$file}++;
+    my @system = grep { /\A</ } @{ $INCLUDES{$file} // [] };
+    my @own = grep { defined } map { resolve($file, $_) } own_includes($file);
+    return (@system, @own, map { all_includes($_, $seen) } @own);
+}
+
+subtest 'what must do without httpd sees no header of it' => sub {
+    my $httpd = qr{\A<(?:httpd|http_\w+|ap_\w+|util_\w+|mod_\w+|mpm_\w+|
+        scoreboard|unixd)\.h>\z}x;
+    for my $file (grep { is_free($_) } sort keys %INCLUDES) {
+        my @all = all_includes($file);
+        my @wrong = grep { $_ =~ $httpd || (!/\A</ && !is_free($_)
+            && !m{version\.h\z|scenarios\.def\z}) } @all;
+        is("@wrong", '', $file);
+    }
+};
+
+subtest 'and its objects need nothing of httpd' => sub {
+    my @objects;
+    File::Find::find({ no_chdir => 1, wanted => sub {
+        push @objects, $_ if /\.o\z/;
+    } }, "$root/build/obj");
+    my %seen;
+    for my $object (sort @objects) {
+        my $source = $object =~ s{\A\Q$root\E/build/obj/}{}r =~ s/\.o\z/.c/r;
+        next unless is_free($source);
+        $seen{$source}++;
+        my @needs = grep { /\bU (?:ap_|unixd_)/ }
+            split /\n/, qx(nm -u '$object');
+        is("@needs", '', $source);
+    }
+    is(join(' ', grep { /\.c\z/ && is_free($_) && !$seen{$_} }
+        sort keys %INCLUDES), '', 'every one of them has been looked at');
+};
+
+subtest 'the module exports its record and nothing else' => sub {
+    my @exported = map { (split)[2] } grep { / [A-TV-Z] / }
+        split /\n/, qx(nm -D --defined-only '$root/build/mod_patient.so');
+    is("@exported", 'patient_module', 'patient_module');
+};
+
+subtest 'only mod_patient.c hooks into httpd' => sub {
+    for my $file (sort keys %INCLUDES) {
+        next if $file eq 'mod_patient/mod_patient.c';
+        open my $in, '<', "$root/$file" or die "$file: $!";
+        local $/ = undef;
+        my @hooks = readline($in) =~ /\b(ap_hook_\w+)\s*\(/g;
+        is("@hooks", '', $file);
+    }
+};
+
+done_testing;

@@ -1,0 +1,266 @@
+# Each of the seven as users feel it: what they get, what the metrics and the
+# incident say, which lines appear; and that it ends and leaves nothing. A
+# patient of its own, with as many children as this round has.
+
+use Patient;
+use Patient::Ill;
+use Patient::Sql;
+use Time::HiRes qw(time);
+
+my $patient = Patient::Ill->new(DB_POOL_ACQUIRE_MS => 1000);
+my $port = $patient->port;
+my $log = $patient->log;
+my $user = sign_in(port => $port);
+new_post($user, port => $port, title => "Post $_") for 1 .. 100;
+
+sub ask ($method, $path, %with) { return $patient->ask($method, $path, %with) }
+sub line_since ($mark, $type) {
+    return $log->wait_for($mark, sub ($l) { $l->{type} eq $type });
+}
+
+# It has ended, was felt, and the ledger has it under its label.
+sub is_recovered ($id, $label, $bound = 40) {
+    my $end = $patient->wait_for_end($id, $bound) // {};
+    is($end->{state}, 'recovered', 'it was felt, and is over')
+        || diag(explain($end));
+    ok(wait_until(sub { $patient->ledger($id) }, 5), 'the ledger has it');
+    my $entry = $patient->ledger($id) // {};
+    is($entry->{label}, $label, 'under its label');
+    like($entry->{diagnosis}{en} // '', qr/\w/, 'with the diagnosis');
+    like($entry->{diagnosis}{ko} // '', qr/\p{Hangul}|\d/, 'in Korean, too');
+    return $end;
+}
+
+sub count ($statement) { return (sql($statement))[0][0] }
+
+sub rows_stored () {
+    return join ' ', map { count("SELECT COUNT(*) FROM $_") } qw(users posts);
+}
+
+subtest 'db-fail: all that needs the database is 503, and then well' => sub {
+    my $mark = $log->mark;
+    my $id = $patient->fall_ill('db-fail', duration_s => 4,
+        timeout_ms => 1000);
+    is_error(ask(GET => '/api/posts'), 503, 'Failed to fetch posts', 'list');
+    my $health = ask(GET => '/health');
+    is($health->status, 503, '/health');
+    ok(Patient::Check::is_false($health->json->{database}{connected}), 'not connected');
+    is(ask(GET => '/livez')->status, 200, '/livez');
+    like(line_since($mark, 'DB CONNECTION ERROR')->{error} // '',
+        qr/\ASequelizeConnectionError: connect ETIMEDOUT/, 'the log');
+    cmp_ok($patient->incident($id)->{evidence}{during}{status5xx}, '>=', 1,
+        'the incident counts it') if $patient->wait_for_state($id,
+        'witnessed', 5);
+    is_recovered($id, 'db-failure');
+    is(ask(GET => '/api/posts')->status, 200, 'well at once');
+};
+
+subtest 'pool-exhaustion: requests wait and time out; halt answers' => sub {
+    my $mark = $log->mark;
+    my $id = $patient->fall_ill('pool-exhaustion', duration_s => 60);
+    my $answer;
+    ok(wait_until(sub {
+        $answer = ask(GET => '/api/posts?limit=1');
+        return $answer->status == 503;
+    }), 'an ordinary request gets no connection');
+    cmp_ok($answer->seconds, '>=', 0.9, 'after the deadline');
+    is(ask(GET => '/livez')->status, 200, '/livez answers');
+    my $line = line_since($mark, 'POOL ERROR') // {};
+    like($line->{error}, qr/ResourceRequest timed out/, 'the log');
+    cmp_ok(ask(GET => '/api/metrics')->json->{pool}{timeouts}, '>=', 1,
+        'the metrics');
+    my $start = time;
+    is(ask(POST => '/api/chaos/halt')->json->{stopped}, 1, 'halt');
+    ok(wait_until(sub { ask(GET => '/api/posts?limit=1')->status == 200 }, 5),
+        'and the pool is free again');
+    cmp_ok(time - $start, '<', 3, 'soon');
+    is_recovered($id, 'pool-exhaustion');
+    my $sleepers = q{SELECT COUNT(*) FROM information_schema.processlist
+        WHERE info LIKE '%SLEEP(%' AND info NOT LIKE '%information_schema%'};
+    ok(wait_until(sub { count($sleepers) == 0 }, 6),
+        'no query is left on the server');
+};
+
+subtest 'memory-leak: memory rises to its limit, and falls back' => sub {
+    my $mark = $log->mark;
+    my $before = $patient->rss;
+    my $peak = 0;
+    my $id = $patient->fall_ill('memory-leak', duration_s => 5,
+        limit_mb => 128);
+    ok(wait_until(sub {
+        my $rss = $patient->rss;
+        $peak = $rss if $rss > $peak;
+        return $peak - $before >= 120;
+    }), 'by about as much') || diag("from $before to $peak MB");
+    for my $type ('MEMORY WARNING', 'MEMORY CRITICAL', 'MEMORY ERROR') {
+        my $line = line_since($mark, $type) // {};
+        has_shape($line, { rssMB => NUMBER, limitMB => 128,
+            usagePercent => INT, error => STRING, '...' => 1 }, $type);
+    }
+    like(line_since($mark, 'MEMORY ERROR')->{error},
+        qr/FATAL ERROR: .* JavaScript heap out of memory/, 'the heap error');
+    is_recovered($id, 'memory-leak');
+    ok(wait_until(sub { $patient->rss < 1.1 * $before + 4 }, 5),
+        'and it is given back') || diag($patient->rss . " MB, was $before");
+};
+
+subtest 'memory-leak with crash: the child dies, httpd replaces it' => sub {
+    my $mark = $log->mark;
+    my $id = $patient->fall_ill('memory-leak', duration_s => 4,
+        limit_mb => 64, crash => JSON::PP::true);
+    ok($log->wait_for($mark, sub ($l) {
+        $l->{level} eq 'error' && $l->{type} =~ /\A(?:PROCESS ERROR|HTTPD)\z/
+            && ($l->{childPid} || $l->{message} =~ /exit signal/) }),
+        'the log says that it died');
+    ok(wait_until(sub { eval { ask(GET => '/api/posts?limit=1')->status
+        == 200 } }), 'the next request is served');
+    is_recovered($id, 'memory-leak');
+};
+
+subtest 'slow-query: the list takes long, author by author' => sub {
+    my $rows = rows_stored();
+    my $mark = $log->mark;
+    my $healthy = ask(GET => '/api/posts?limit=100')->seconds;
+    my $id = $patient->fall_ill('slow-query', duration_s => 12);
+    my $list;
+    ok(wait_until(sub {
+        $list = ask(GET => '/api/posts?limit=100');
+        return $list->seconds > 1;
+    }), 'over a second for a hundred');
+    is($list->status, 200, 'but right');
+    is(scalar(grep { $_->{author}{email} } @{ $list->json->{posts} }), 100,
+        'every author is found');
+    cmp_ok($list->seconds, '>', 10 * $healthy, 'far more than before');
+    my $line = line_since($mark, 'PERFORMANCE ERROR') // {};
+    like($line->{error}, qr/\AQuery execution time: \d{4,}ms\z/, 'the log');
+    cmp_ok($line->{totalQueries}, '>=', 101, 'so many queries');
+    ask(DELETE => '/api/chaos/slow-query');
+    is_recovered($id, 'slow-query');
+    is(rows_stored(), $rows, 'no row more or less');
+    is(count(q(SELECT COUNT(*) FROM information_schema.tables
+        WHERE table_name = 'author_directory')), 0, 'its table is gone');
+    ok(wait_until(sub { ask(GET => '/api/posts?limit=100')->seconds < 0.5 },
+        5), 'and the list is fast again');
+};
+
+subtest 'api-timeout: a new post waits, then 504, and is not stored' => sub {
+    my $rows = rows_stored();
+    my $mark = $log->mark;
+    my $id = $patient->fall_ill('api-timeout', duration_s => 6);
+    my $answer = ask(POST => '/api/posts', token => $user->{token},
+        json => { title => 'Never stored' });
+    is_error($answer, 504, qr/./, 'the answer');
+    cmp_ok(abs($answer->seconds - 3), '<', 0.2, 'after three seconds');
+    is(rows_stored(), $rows, 'nothing is stored');
+    my $line = line_since($mark, 'API TIMEOUT ERROR') // {};
+    like($line->{error}, qr/ETIMEDOUT/, 'the log');
+    is($line->{timeout}, '3000ms', 'timeout');
+    is(ask(GET => '/api/posts?limit=1')->status, 200, 'reading is well');
+    is_recovered($id, 'api-timeout');
+    is(ask(POST => '/api/posts', token => $user->{token},
+        json => { title => 'Stored' })->status, 201, 'and so is writing');
+};
+
+subtest 'jwt-expiry: fresh tokens expire, and later ones last a day' => sub {
+    my $mark = $log->mark;
+    my $id = $patient->fall_ill('jwt-expiry', duration_s => 6);
+    my $short = sign_in(port => $port);
+    is(ask(GET => '/api/auth/verify', token => $short->{token})->status, 200,
+        'a token is good at once');
+    my $refused;
+    ok(wait_until(sub {
+        $refused = ask(GET => '/api/auth/verify', token => $short->{token});
+        return $refused->status == 401;
+    }, 5), 'and refused soon after');
+    is($refused->json->{error}, 'Token expired', 'as expired');
+    like(line_since($mark, 'JWT ERROR')->{error} // '',
+        qr/TokenExpiredError: jwt expired/, 'the log');
+    is_recovered($id, 'jwt-expiry');
+    my $claims = ask(GET => '/api/auth/verify',
+        token => sign_in(port => $port)->{token})->json->{user};
+    is($claims->{exp} - $claims->{iat}, 24 * 60 * 60, 'then 24 hours again');
+};
+
+# What all processes of this machine have used, in seconds.
+sub machine_cpu () {
+    my @field = split ' ', Patient::Server::slurp('/proc/stat');
+    return ($field[1] + $field[2] + $field[3] + $field[6] + $field[7]
+        + $field[8]) / 100;
+}
+
+# One run: the shares of all CPUs that the patient used, and that others did,
+# by the kernel's count; the line in the log; the incident's id.
+sub burn ($percent) {
+    my $mark = $log->mark;
+    my $cpus = `nproc`;
+    my ($own, $all, $start) = ($patient->cpu, machine_cpu(), time);
+    my $id = $patient->fall_ill('high-cpu', duration_s => 7,
+        percent => $percent);
+    my $line = line_since($mark, 'CPU ERROR') // {};
+    my $span = (time - $start) * $cpus / 100;
+    $own = $patient->cpu - $own;
+    return ($own / $span, (machine_cpu() - $all - $own) / $span, $line, $id);
+}
+
+subtest "high-cpu at 50 %: by the kernel's own count" => sub {
+    my ($used, $others, $line, $id);
+    # The kernel gives what others leave: a run that others have disturbed
+    # says nothing, but one of some must be left alone.
+    for my $try (1 .. 4) {
+        ($used, $others, $line, $id) = burn(50);
+        is(ask(GET => '/livez')->status, 200, '/livez answers');
+        last if abs($used - 50) <= 5;
+        diag("$used %, others $others %");
+        $patient->wait_for_end($id);
+    }
+    cmp_ok(abs($used - 50), '<=', 5, 'within five points')
+        || diag("$used %, others $others %");
+    my ($said) = ($line->{error} // '') =~ /\ACPU usage: (\d+)%\z/;
+    cmp_ok(abs(($said // 0) - 50), '<=', 5, 'and the log says so')
+        || diag(explain($line));
+    is_recovered($id, 'high-cpu');
+};
+
+# The figure itself is held by t/unit/chaos_high_cpu.c: here the database and
+# this suite want the same CPUs.
+subtest 'high-cpu at 98 %: it burns, it is told, and the patient lives' => sub {
+    my ($used, $others, $line, $id) = burn(98);
+    diag("$used %, others $others %");
+    ok($used < 85 || ($line->{error} // '') =~ /\ACPU usage: \d+%\z/,
+        'what was that busy is in the log');
+    is(ask(GET => '/livez')->status, 200, '/livez answers');
+    ok($patient->wait_for_end($id), 'and it ends');
+};
+
+subtest 'one ends on time though its child is killed or httpd restarts' => sub {
+    my $start = time;
+    my $id = $patient->fall_ill('db-fail', duration_s => 5,
+        mode => 'refused');
+    is(ask(GET => '/api/posts')->status, 503, 'it is ill');
+    kill KILL => $patient->children;
+    ok(wait_until(sub { eval { ask(GET => '/api/posts')->status == 503 } }),
+        'and is so still, with other children');
+    kill USR1 => $patient->httpd;
+    ok($patient->wait_for_state($id, 'recovered', 15), 'it recovers');
+    cmp_ok(time - $start, '>=', 4.9, 'not before its time');
+    ok(wait_until(sub { eval { ask(GET => '/api/posts')->status == 200 } },
+        5), 'then the patient is well');
+};
+
+subtest 'the log never says what it was' => sub {
+    my @telling = grep { /chaos|scenario|incident|db-fail|pool-exh|memory-leak
+        |slow-query|api-timeout|jwt-expiry|high-cpu|n\+1/xi }
+        $log->raw_since(0);
+    is(scalar @telling, 0, 'no line') || diag($telling[0]);
+};
+
+subtest 'a full restart is healthy' => sub {
+    $patient->fall_ill('db-fail', duration_s => 300);
+    is(ask(GET => '/api/posts')->status, 503, 'it is ill');
+    kill HUP => $patient->httpd;
+    ok(wait_until(sub { eval { ask(GET => '/api/posts')->status == 200 } }),
+        'and is no more');
+};
+
+undef $patient;
+done_testing;

@@ -1,0 +1,71 @@
+# The worst there is: no connection is left, all CPUs burn, memory fills, and
+# users come in crowds. Who is in charge is still heard.
+
+use Patient;
+use Patient::Incident;
+use Patient::Sql;
+use Time::HiRes qw(time);
+
+my $patient = ill_patient(DB_POOL_ACQUIRE_MS => 3000);
+my @port = (port => $patient->port);
+my $sql = Patient::Sql->open;
+
+# Soon, even where every CPU is taken by somebody of lower priority.
+use constant SOON => 1;
+
+# One user, many connections, all of them waiting.
+sub crowd ($size) {
+    my @waiting = map { connection(@port) } 1 .. $size;
+    $_->send($_->compose(GET => '/api/posts?limit=1')) for @waiting;
+    return @waiting;
+}
+
+subtest 'it answers and stops while all at once is wrong' => sub {
+    my @before = children_of($patient);
+    my %id = map { $_->[0] => arm($_->[0],
+        { duration_s => 120, %{ $_->[1] } }, @port) }
+        ['pool-exhaustion', { hold_s => 60 }],
+        ['high-cpu', { percent => 100 }], ['memory-leak', {}];
+    wait_until(sub { metrics(@port)->{pool}{inUse} == 10 * child_count() })
+        or die 'the pool is not exhausted';
+    await_state($id{$_}, 'injected', @port) for sort keys %id;
+
+    # More than there are threads in all.
+    my @crowd = crowd(150 * child_count());
+    ok(wait_until(sub { metrics(@port)->{pool}{waiting} >= 20 }, 2.5),
+        'users wait');
+    for my $path (qw(/livez /api/metrics /metrics /api/chaos
+        /api/chaos/incidents), "/api/chaos/incidents/$id{'high-cpu'}") {
+        my $answer = request(GET => $path, @port);
+        is($answer->status, 200, "$path answers");
+        cmp_ok($answer->seconds, '<', SOON, 'soon');
+    }
+    my $asked = time;
+    my $answer = request(DELETE => '/api/chaos/high-cpu', @port);
+    is($answer->status, 200, 'one is stopped');
+    cmp_ok($answer->seconds, '<', SOON, 'soon');
+    await_end($id{'high-cpu'}, @port);
+    cmp_ok(time - $asked, '<', 1.5, 'and over');
+
+    $asked = time;
+    $answer = request(POST => '/api/chaos/halt', @port);
+    is($answer->status, 200, 'all are');
+    cmp_ok($answer->seconds, '<', SOON, 'soon');
+    for my $name (sort keys %id) {
+        my $then = await_end($id{$name}, @port);
+        cmp_ok(moment($then->{endedAt}) - $asked, '<', 1,
+            "$name is over within a second");
+    }
+    my %status;
+    $status{ eval { $_->read->status } // 0 }++ for @crowd;
+    is((grep { !/\A(?:200|503)\z/ } keys %status), 0,
+        'all who waited got an answer') || diag(explain(\%status));
+
+    is(join(' ', map { request(GET => '/api/posts?limit=1', @port)->status }
+        1 .. 12), join(' ', (200) x 12), 'then all is well');
+    is(parked($sql), 0, 'nobody sleeps in the database');
+    is(join(' ', children_of($patient)), "@before", 'nobody has died');
+};
+
+$patient->stop;
+done_testing;

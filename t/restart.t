@@ -1,0 +1,136 @@
+# A graceful restart, a child that dies, and the stop: who is being served
+# shall notice as little as can be. A patient of its own.
+
+use Patient;
+use Patient::Log;
+use Patient::Server;
+use POSIX ();
+use Time::HiRes qw(time);
+
+my $patient = Patient::Server->new;
+my $port = $patient->port;
+my $user = sign_in(port => $port);
+my $book = "$patient->{dir}/book";
+my $stop = "$patient->{dir}/stop";
+my @workers;
+
+chomp(my $httpd = Patient::Server::slurp(
+    "$patient->{env}{PATIENT_RUN}/httpd.pid"));
+
+# Asks one thing after the other and writes down what came.
+sub work () {
+    open my $out, '>>', $book or die $!;
+    until (-e $stop) {
+        my $answer = eval { request(GET => '/api/posts?limit=1',
+            port => $port) };
+        syswrite $out, ($answer ? $answer->status : "none $@") . "\n";
+    }
+    POSIX::_exit(0);
+}
+
+END {
+    if (@workers) {
+        local $?;
+        POSIX::close(POSIX::creat($stop, 0600));
+        waitpid $_, 0 for @workers;
+    }
+}
+
+sub answers () { return split /\n/, Patient::Server::slurp($book) }
+
+# The children that have answered since then.
+sub children_since ($mark) {
+    my %pids = map { $_->{pid} => 1 } grep { $_->{type} eq 'REQUEST' }
+        $patient->log->since($mark);
+    return sort keys %pids;
+}
+
+for (1 .. 3) {
+    my $pid = fork // die "fork: $!";
+    work() unless $pid;
+    push @workers, $pid;
+}
+wait_until(sub { answers() >= 50 }) or die 'no load';
+
+subtest 'a graceful restart costs no request and no count' => sub {
+    for my $round (1 .. 2) {
+        my $mark = $patient->log->mark;
+        my ($old) = children_since(0);
+        my $before = request(GET => '/api/metrics', port => $port)->json;
+        my $connection = connection(port => $port);
+        is($connection->request(GET => '/livez')->status, 200,
+            'a connection that stays open');
+
+        kill USR1 => $httpd;
+        ok(wait_until(sub { (children_since($mark))[-1] // 0 and
+            grep { $_ != $old } children_since($mark) }, 30),
+            'another child serves');
+        my $count = answers();
+        ok(wait_until(sub { answers() >= $count + 100 }), 'and goes on');
+        my $after = request(GET => '/api/metrics', port => $port)->json;
+        cmp_ok($after->{requests}{total}, '>',
+            $before->{requests}{total} + 100, 'the counts go on');
+        cmp_ok($after->{uptime}, '>=', $before->{uptime},
+            'and so does the uptime');
+        is(request(GET => '/livez', port => $port)->status, 200, 'it lives');
+    }
+    my @failed = grep { $_ ne '200' } answers();
+    is(@failed, 0, 'nobody noticed') || diag(explain(\@failed));
+    my @alarms = grep { $_->{level} !~ /\A(?:info|debug)\z/ }
+        $patient->log->since;
+    is(@alarms, 0, 'and the log has nothing to complain of')
+        || diag(explain(\@alarms));
+    ok(wait_until(sub { request(GET => '/api/metrics', port => $port)
+        ->json->{children} == 1 }, 30), 'the old children are gone');
+};
+
+POSIX::close(POSIX::creat($stop, 0600));
+waitpid $_, 0 for splice @workers;
+
+subtest 'a child that dies is replaced, and what it held is free' => sub {
+    my $mark = $patient->log->mark;
+    request(GET => '/api/posts', port => $port);
+    my $child;
+    wait_until(sub { ($child) = children_since($mark) });
+    my @held = map { connection(port => $port) } 1 .. 5;
+    $_->send($_->compose(POST => '/api/auth/login', json => {
+        email => $user->{email}, password => $user->{password} })) for @held;
+
+    kill SEGV => $child;
+    ok(wait_until(sub {
+        my $answer = eval { request(GET => '/api/posts', port => $port) };
+        return $answer && $answer->status == 200;
+    }, 30), 'another one serves');
+    my $line = $patient->log->wait_for($mark, sub ($l) {
+        $l->{type} ne 'REQUEST' && $l->{level} =~ /error|fatal/
+            && ($l->{error} // $l->{message} // '') =~ /\b$child\b/ });
+    ok($line, 'the log says that a child died, as an error');
+    ok(wait_until(sub {
+        my $metrics = request(GET => '/api/metrics', port => $port)->json;
+        return $metrics->{pool}{inUse} == 0 && $metrics->{children} == 1
+            && $metrics->{requests}{inFlight} <= 1;
+    }), 'nothing counts as held by the dead one')
+        || diag(explain(request(GET => '/api/metrics', port => $port)->json));
+};
+
+subtest 'who is being served when it stops gets the answer' => sub {
+    my @held = map { connection(port => $port) } 1 .. 6;
+    my $idle = connection(port => $port);
+    $idle->request(GET => '/livez');
+    $_->send($_->compose(POST => '/api/auth/login', json => {
+        email => $user->{email}, password => $user->{password} })) for @held;
+    wait_until(sub { request(GET => '/api/metrics', port => $port)
+        ->json->{requests}{inFlight} >= 3 }, 5);
+
+    my $start = time;
+    my ($status, $output) = $patient->stop;
+    is($status, 0, 'it stops') || diag($output);
+    cmp_ok(time - $start, '<', 24, 'without waiting for who asks nothing');
+    is(join(' ', map { eval { $_->read('POST')->status } // "none: $@" }
+        @held), join(' ', (200) x 6), 'all six');
+    is(join("\n", map { my $line = $_; my @f = Patient::Log::faults($line);
+        @f ? "@f: $line" : () } $patient->log->raw_since), '',
+        'every line of it all is sound');
+};
+
+done_testing;

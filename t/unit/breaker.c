@@ -1,0 +1,136 @@
+/*
+ * breaker.c - one tries, the others are told; and idle connections are
+ * counted right.
+ */
+#include "store/breaker.h"
+
+#include <apr_general.h>
+
+#include "tap.h"
+
+static apr_pool_t *pool;
+
+static apr_time_t soon(void)
+{
+    return apr_time_now() + apr_time_from_sec(10);
+}
+
+static breaker_t *make_breaker(void)
+{
+    breaker_t *breaker = NULL;
+    dberror_t reason;
+
+    dberror_parse(&reason, "nobody has tried yet", "db.example", 3306, pool);
+    if (breaker_create(&breaker, &reason, pool) != APR_SUCCESS) {
+        tap_ok(0, "a breaker can be made");
+    }
+    return breaker;
+}
+
+static void settle(breaker_t *breaker, breaker_role_e role, int is_open,
+                   int took_idle)
+{
+    breaker_outcome_t outcome = { is_open, took_idle, NULL };
+
+    breaker_settle(breaker, role, &outcome);
+}
+
+static void fail(breaker_t *breaker, breaker_role_e role, const char *words)
+{
+    dberror_t error;
+    breaker_outcome_t outcome = { 0, 0, &error };
+
+    dberror_parse(&error, words, "db.example", 3306, pool);
+    breaker_settle(breaker, role, &outcome);
+}
+
+static void test_counting(void)
+{
+    breaker_t *breaker = make_breaker();
+
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "the first to ask makes a connection");
+    settle(breaker, BREAKER_MAKE_NEW, 1, 0);
+    breaker_returned(breaker);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_USE_IDLE,
+           "one that was returned is used again");
+    settle(breaker, BREAKER_USE_IDLE, 1, 1);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "while it is lent, the next one makes another");
+    tap_is(breaker_take(breaker, 0, apr_time_now()), BREAKER_TOLD,
+           "who has no time left is told");
+    settle(breaker, BREAKER_MAKE_NEW, 1, 0);
+    breaker_returned(breaker);
+    settle(breaker, breaker_take(breaker, 0, soon()), 0, 1);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "an idle one that was dead is counted out");
+}
+
+static void test_swap(void)
+{
+    breaker_t *breaker = make_breaker();
+
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    breaker_returned(breaker);
+    /* Reserved an idle one, but another thread was faster and took it. */
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_USE_IDLE,
+           "who found the idle one taken leaves one behind for another");
+}
+
+static void test_breaking(void)
+{
+    breaker_t *breaker = make_breaker();
+    dberror_t reason;
+
+    fail(breaker, breaker_take(breaker, 0, soon()),
+         "Can't connect to server on 'db.example' (111)");
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_TOLD,
+           "after a failure, others are told at once");
+    breaker_reason(&reason, breaker, pool);
+    tap_is_str(reason.code, "ECONNREFUSED", "and why");
+    tap_is(breaker_take(breaker, 1, soon()), BREAKER_MAKE_NEW,
+           "what was learned of one place says nothing of another");
+    fail(breaker, BREAKER_MAKE_NEW, "Unknown server host 'x' (-2)");
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "nor the other way round: back home, all is forgotten");
+    settle(breaker, BREAKER_MAKE_NEW, 1, 0);
+}
+
+static void test_probing(void)
+{
+    breaker_t *breaker = make_breaker();
+    breaker_role_e role = BREAKER_TOLD;
+    apr_time_t end;
+
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    breaker_returned(breaker);
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 1);
+    fail(breaker, breaker_take(breaker, 0, soon()),
+         "Can't connect to server on 'db.example' (111)");
+    breaker_returned(breaker);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_TOLD,
+           "an idle connection is not trusted while the database is away");
+    for (end = soon(); role == BREAKER_TOLD && apr_time_now() < end; ) {
+        role = breaker_take(breaker, 0, soon());
+    }
+    tap_is(role, BREAKER_PROBE_IDLE, "after a while, one thread probes it");
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_TOLD,
+           "and only one: the others are told meanwhile");
+    settle(breaker, role, 1, 1);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "when it lives, everybody may ask again");
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    test_counting();
+    test_swap();
+    test_breaking();
+    test_probing();
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return tap_done();
+}
