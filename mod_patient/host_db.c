@@ -11,12 +11,16 @@
 #include "store/connect.h"
 #include "store/db.h"
 #include "store/dberror.h"
+#include "vitals.h"
 
 /* An errand of the operator's may take longer than a request's. */
 #define QUERY_PATIENCE apr_time_from_sec(75)
 
 /* Cutting a query short must be quick, or not be. */
 #define CANCEL_PATIENCE apr_time_from_sec(2)
+
+/* How long a query may take to end that the server was told to. */
+#define END_PATIENCE apr_time_from_msec(250)
 
 struct chaos_db_t {
     db_session_t *session;
@@ -67,6 +71,7 @@ static void forget(host_self_t *self, unsigned long thread)
             break;
         }
     }
+    apr_thread_cond_broadcast(self->returned);
     apr_thread_mutex_unlock(self->mutex);
 }
 
@@ -132,25 +137,73 @@ static apr_status_t query(chaos_host_t *host, chaos_db_t *db, const char *sql,
     return db_session_run(db->session, sql, row, baton);
 }
 
+static int has(const apr_array_header_t *threads, unsigned long thread)
+{
+    int i;
+
+    for (i = 0; i < threads->nelts; i++) {
+        if (APR_ARRAY_IDX(threads, i, unsigned long) == thread) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* With the mutex. @return one that was not told yet, or 0 */
+static unsigned long next_to_tell(const host_self_t *self,
+                                  const apr_array_header_t *told)
+{
+    int i;
+
+    for (i = 0; i < self->threads->nelts; i++) {
+        unsigned long thread = APR_ARRAY_IDX(self->threads, i, unsigned long);
+
+        if (!has(told, thread)) {
+            return thread;
+        }
+    }
+    return 0;
+}
+
+/* With the mutex. Has the server end what one connection is asked, and waits
+ * until that is given back: a server that is told to end several SLEEP()s in
+ * a row may have the order for one of them wait for two seconds (MariaDB's
+ * killer and sleeper each hold the lock that the other wants). */
+static void end_query(host_self_t *self, MYSQL *mysql, unsigned long thread)
+{
+    apr_time_t until = vitals_now() + END_PATIENCE;
+    apr_interval_time_t left;
+    char order[40];
+
+    apr_snprintf(order, sizeof(order), "KILL QUERY %lu", thread);
+    if (mysql_query(mysql, order) != 0) {
+        return;
+    }
+    while (has(self->threads, thread) && (left = until - vitals_now()) > 0) {
+        apr_thread_cond_timedwait(self->returned, self->mutex, left);
+    }
+}
+
 /* On a connection of its own: those of the pool may all be lent. */
 static void cancel(chaos_host_t *host)
 {
     host_self_t *self = host->self;
+    apr_array_header_t *told;
     dberror_t error;
     apr_pool_t *pool;
     MYSQL *mysql;
-    int i;
+    unsigned long thread;
 
     if (apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return;
     }
+    told = apr_array_make(pool, 16, sizeof(unsigned long));
     if (connect_open(&mysql, &error, NULL, 0, CANCEL_PATIENCE, pool)
         == APR_SUCCESS) {
         apr_thread_mutex_lock(self->mutex);
-        for (i = 0; i < self->threads->nelts; i++) {
-            mysql_query(mysql, apr_psprintf(
-                pool, "KILL QUERY %lu",
-                APR_ARRAY_IDX(self->threads, i, unsigned long)));
+        while ((thread = next_to_tell(self, told)) != 0) {
+            APR_ARRAY_PUSH(told, unsigned long) = thread;
+            end_query(self, mysql, thread);
         }
         apr_thread_mutex_unlock(self->mutex);
     }
@@ -175,6 +228,7 @@ void host_db_fill(chaos_host_t *host, apr_pool_t *pool)
     host_self_t *self = host->self;
 
     apr_thread_mutex_create(&self->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    apr_thread_cond_create(&self->returned, pool);
     /* Room for every connection there can be: growing it would allocate from
      * a pool that several threads see. */
     host->pool_max = db_configured_max();

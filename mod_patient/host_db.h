@@ -5,6 +5,7 @@
 #define PATIENT_HOST_DB_H
 
 #include <apr_tables.h>
+#include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 
 #include "chaos/chaos.h"
@@ -19,6 +20,7 @@ typedef struct host_self_t {
     struct db_t *db;
     incident_t *incident;           /* may be NULL */
     apr_thread_mutex_t *mutex;      /* guards threads */
+    apr_thread_cond_t *returned;    /* there is one less */
     apr_array_header_t *threads;    /* unsigned long: the server's names of
                                      * the connections that are lent */
 } host_self_t;

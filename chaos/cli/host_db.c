@@ -62,6 +62,7 @@ void host_db_use(host_db_t *db, chaos_db_t *place, host_db_use_e use)
 {
     pthread_mutex_lock(&db->lock);
     place->use = use;
+    pthread_cond_broadcast(&db->changed);
     pthread_mutex_unlock(&db->lock);
 }
 
@@ -219,7 +220,9 @@ apr_status_t host_db_fill(chaos_host_t *host, host_db_t *db,
     db->count = host->pool_max;
     db->connections = apr_pcalloc(pool,
                                   db->count * sizeof(*db->connections));
+    pthread_mutex_init(&db->telling, NULL);
     pthread_mutex_init(&db->lock, NULL);
+    pthread_cond_init(&db->changed, NULL);
     apr_pool_cleanup_register(pool, db, close_pool, apr_pool_cleanup_null);
     return gate_create(&db->gate, host->pool_max, 0, pool);
 }

@@ -36,7 +36,9 @@ struct chaos_db_t {
 /** A pool like the patient's: a gate, and connections that are kept. */
 typedef struct host_db_t {
     struct gate_t *gate;
+    pthread_mutex_t telling;    /* who has it ends queries, one by one */
     pthread_mutex_t lock;       /* guards what the connections are used for */
+    pthread_cond_t changed;     /* one is used for something else now */
     chaos_db_t *connections;    /* as many as the gate has permits */
     int count;
 } host_db_t;

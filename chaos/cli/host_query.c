@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include <apr_strings.h>
 #include <mysql.h>
@@ -15,8 +16,15 @@
 #include "log/symptom.h"
 #include "store/connect.h"
 #include "store/dberror.h"
+#include "vitals.h"
 
 #define ERROR_KILLED 1317       /* ER_QUERY_INTERRUPTED */
+
+/* How long a query may take to end that the server was told to. */
+#define END_PATIENCE_S 1
+
+/* How often one that is not told yet looks whether it can be. */
+#define LOOK_EVERY_MS 20
 
 static void hand_on(MYSQL *mysql, chaos_row_fn *take, void *baton)
 {
@@ -33,47 +41,111 @@ static void hand_on(MYSQL *mysql, chaos_row_fn *take, void *baton)
     mysql_free_result(result);
 }
 
-/* Has the server end what it is asked, on one place of the pool or on all:
- * over a connection of its own, since those of the pool may all be lent.
- * If that can't be had, the queries come to their own end. */
-static void end_queries(host_db_t *db, const chaos_db_t *only)
+/* With db->lock: until it is done nobody's query is over, so that it ends no
+ * other than it should. */
+static apr_status_t tell(chaos_db_t *place, MYSQL *mysql)
+{
+    char order[40];
+
+    apr_snprintf(order, sizeof(order), "KILL QUERY %lu",
+                 mysql_thread_id(place->mysql));
+    place->is_told = 1;
+    return mysql_query(mysql, order) == 0 ? APR_SUCCESS : APR_EGENERAL;
+}
+
+/* With db->telling. A connection of its own, since those of the pool may all
+ * be lent.  If it can't be had, the queries come to their own end. */
+static MYSQL *open_line(apr_pool_t **own)
 {
     dberror_t error;
-    apr_pool_t *own;
     MYSQL *mysql;
-    int i;
 
-    if (apr_pool_create_unmanaged_ex(&own, NULL, NULL) != APR_SUCCESS) {
+    if (apr_pool_create_unmanaged_ex(own, NULL, NULL) != APR_SUCCESS) {
+        return NULL;
+    }
+    if (connect_open(&mysql, &error, NULL, 0, HOST_DB_CONNECT_TIMEOUT, *own)
+        != APR_SUCCESS) {
+        apr_pool_destroy(*own);
+        return NULL;
+    }
+    return mysql;
+}
+
+/* With both locks.  Waits until the query has ended, too: a server that is
+ * told to end several SLEEP()s in a row may have the order for one of them
+ * wait for two seconds (MariaDB's killer and sleeper each hold the lock that
+ * the other wants). */
+static void end_query(host_db_t *db, chaos_db_t *place, MYSQL *mysql)
+{
+    struct timespec until;
+
+    if (tell(place, mysql) != APR_SUCCESS) {
         return;
     }
-    if (connect_open(&mysql, &error, NULL, 0, HOST_DB_CONNECT_TIMEOUT, own)
-        == APR_SUCCESS) {
-        /* Until it is done nobody's query is over, so that it ends no other
-         * than it should. */
-        pthread_mutex_lock(&db->lock);
-        for (i = 0; i < db->count; i++) {
-            chaos_db_t *place = &db->connections[i];
-
-            if (place->use == HOST_DB_ASKED
-                && (only == NULL || only == place)) {
-                place->is_told = 1;
-                mysql_query(mysql, apr_psprintf(
-                    own, "KILL QUERY %lu", mysql_thread_id(place->mysql)));
-            }
-        }
-        pthread_mutex_unlock(&db->lock);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += END_PATIENCE_S;
+    while (place->use == HOST_DB_ASKED
+           && pthread_cond_timedwait(&db->changed, &db->lock, &until) == 0) {
     }
-    apr_pool_destroy(own);
 }
 
 static void cancel(chaos_host_t *host)
 {
-    end_queries(host_db_of(host), NULL);
+    host_db_t *db = host_db_of(host);
+    apr_pool_t *own;
+    MYSQL *mysql;
+    int i;
+
+    pthread_mutex_lock(&db->telling);
+    mysql = open_line(&own);
+    if (mysql != NULL) {
+        pthread_mutex_lock(&db->lock);
+        for (i = 0; i < db->count; i++) {
+            if (db->connections[i].use == HOST_DB_ASKED) {
+                end_query(db, &db->connections[i], mysql);
+            }
+        }
+        pthread_mutex_unlock(&db->lock);
+        apr_pool_destroy(own);
+    }
+    pthread_mutex_unlock(&db->telling);
+}
+
+/* 1: the answer is there; 0: it is not. */
+static int has_answer(const chaos_db_t *lent, int wait_ms)
+{
+    struct pollfd answer = {
+        .fd = mysql_get_socket(lent->mysql), .events = POLLIN
+    };
+
+    return poll(&answer, 1, wait_ms) > 0;
+}
+
+/* The same for the query that this thread waits for, unless it is told
+ * already. */
+static void end_own_query(host_db_t *db, chaos_db_t *lent)
+{
+    apr_pool_t *own;
+    MYSQL *mysql;
+
+    if (pthread_mutex_trylock(&db->telling) != 0) {
+        return;                 /* it may be this one's turn any time */
+    }
+    mysql = lent->is_told ? NULL : open_line(&own);
+    if (mysql != NULL) {
+        pthread_mutex_lock(&db->lock);
+        tell(lent, mysql);
+        pthread_mutex_unlock(&db->lock);
+        apr_pool_destroy(own);
+        has_answer(lent, END_PATIENCE_S * 1000);
+    }
+    pthread_mutex_unlock(&db->telling);
 }
 
 /* Until the answer is there, or a signal ends the query. */
-static void await_answer(host_db_t *db, const chaos_db_t *lent)
+static void await_answer(host_db_t *db, chaos_db_t *lent)
 {
+    apr_time_t end = vitals_now() + HOST_DB_PATIENCE;
     struct pollfd either[] = {
         { .fd = mysql_get_socket(lent->mysql), .events = POLLIN },
         { .fd = host_wake(), .events = POLLIN }
@@ -84,8 +156,10 @@ static void await_answer(host_db_t *db, const chaos_db_t *lent)
             return;
         }
     }
-    if (either[0].revents == 0 && either[1].revents != 0) {
-        end_queries(db, lent);
+    if (either[1].revents != 0) {
+        while (!has_answer(lent, LOOK_EVERY_MS) && vitals_now() < end) {
+            end_own_query(db, lent);
+        }
     }
 }
 
