@@ -11,20 +11,10 @@
 #include <apr_atomic.h>
 #include <apr_strings.h>
 
+#include "log/throttle.h"
 #include "shared.h"
 
 #define CHILDREN_MAX 256
-#define FAILURES_MAX 64
-
-/* A failure that goes on is logged after these spans, the last repeating. */
-static const apr_interval_time_t spacing[] = {
-    apr_time_from_sec(5), apr_time_from_sec(10), apr_time_from_sec(20),
-    apr_time_from_sec(40), apr_time_from_sec(60)
-};
-#define SPACINGS (sizeof(spacing) / sizeof(spacing[0]))
-
-/* A failure that was not seen for this long starts anew. */
-#define QUIET apr_time_from_sec(60)
 
 #define MSEC APR_TIME_C(1000)
 const apr_interval_time_t board_bounds[BOARD_BUCKETS - 1] = {
@@ -39,21 +29,13 @@ typedef struct child_t {
     board_pool_t pool;
 } child_t;
 
-typedef struct failure_t {
-    apr_uint64_t key;           /* 0: the place is free */
-    apr_uint64_t seen;          /* when it last happened */
-    apr_uint64_t next;          /* when it may be logged again */
-    apr_uint32_t step;          /* index into spacing[] */
-    apr_uint64_t suppressed;
-} failure_t;
-
 typedef struct board_t {
     apr_uint32_t parent;        /* pid */
     apr_time_t started;
     board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
     apr_uint64_t counters[BOARD_COUNTERS];
     child_t children[CHILDREN_MAX];
-    failure_t failures[FAILURES_MAX];
+    throttle_t failures;
 } board_t;
 
 static board_t *board;
@@ -293,75 +275,16 @@ void board_sum(board_sums_t *sums)
 
 /* ---- how often a failure is logged ---- */
 
-/* FNV-1a, 64 bits; never 0, which marks a free place. */
-static apr_uint64_t hash_kind(const char *type, const char *code)
-{
-    apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
-
-    for (; *type; type++) {
-        hash = (hash ^ (unsigned char)*type) * APR_UINT64_C(1099511628211);
-    }
-    hash = (hash ^ '/') * APR_UINT64_C(1099511628211);
-    for (; code && *code; code++) {
-        hash = (hash ^ (unsigned char)*code) * APR_UINT64_C(1099511628211);
-    }
-    return hash ? hash : 1;
-}
-
-static failure_t *find_failure(apr_uint64_t key)
-{
-    int start = (int)(key % FAILURES_MAX);
-    int i;
-
-    for (i = 0; i < FAILURES_MAX; i++) {
-        failure_t *failure = &board->failures[(start + i) % FAILURES_MAX];
-        apr_uint64_t there = apr_atomic_read64(&failure->key);
-
-        if (there == 0) {
-            there = apr_atomic_cas64(&failure->key, key, 0);
-        }
-        if (there == 0 || there == key) {
-            return failure;
-        }
-    }
-    return NULL;
-}
-
 int board_may_log(const char *type, const char *code,
                   apr_uint64_t *suppressed)
 {
-    apr_uint64_t now = (apr_uint64_t)apr_time_now();
-    apr_uint64_t seen, next, after;
-    apr_uint32_t step;
-    failure_t *failure;
-
     *suppressed = 0;
-    if (board == NULL || (failure = find_failure(hash_kind(type, code)))
-                         == NULL) {
-        return 1;               /* rather one line too many */
-    }
-    seen = apr_atomic_xchg64(&failure->seen, now);
-    next = apr_atomic_read64(&failure->next);
-    step = now > seen + QUIET ? 0 : apr_atomic_read32(&failure->step);
-    if (now < next && step > 0) {
-        apr_atomic_inc64(&failure->suppressed);
-        return 0;
-    }
-    after = now + (apr_uint64_t)spacing[step];
-    if (apr_atomic_cas64(&failure->next, after, next) != next) {
-        apr_atomic_inc64(&failure->suppressed);     /* another was faster */
-        return 0;
-    }
-    apr_atomic_set32(&failure->step, step + 1 < SPACINGS ? step + 1 : step);
-    *suppressed = apr_atomic_xchg64(&failure->suppressed, 0);
-    return 1;
+    return board == NULL
+        || throttle_pass(&board->failures, type, code, apr_time_now(),
+                         suppressed);
 }
 
 void board_forget_failures(void)
 {
-    int i;
-
-    for (i = 0; i < FAILURES_MAX; i++) {
-        apr_atomic_set64(&board->failures[i].seen, 0);
-    }
+    throttle_forget(&board->failures);
 }

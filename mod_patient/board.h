@@ -92,9 +92,8 @@ void board_pool_wait(int step);
 void board_sum(board_sums_t *sums);
 
 /**
- * Whether a failure of this kind may be logged now: the first always, then
- * more and more rarely while it goes on, over all children together, until
- * it has not happened for a minute.
+ * Whether a failure of this kind may be logged now, over all children
+ * together: see log/throttle.h.
  * @param type and code (which may be NULL) make two failures the same
  * @param suppressed set to how many were held back since the last line
  */

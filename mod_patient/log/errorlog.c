@@ -178,8 +178,10 @@ static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
         }
         return NULL;
     }
+    /* A line without a tag is known by its format: what it says may come from
+     * a visitor, who would have a kind for each request. */
     if (level >= EVENT_WARNING
-        && !board_may_log("HTTPD", *tag ? tag : text, &suppressed)) {
+        && !board_may_log("HTTPD", *tag ? tag : info->format, &suppressed)) {
         return NULL;
     }
     event_open(event, level, "HTTPD", apr_time_now());
