@@ -20,12 +20,11 @@ scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine
 # What both the module and patient-chaos are made of. It is compiled without
 # httpd's headers in reach, which keeps it free of httpd.
 free_sources    := $(chaos_sources) $(wildcard \
-    mod_patient/log/event.c mod_patient/log/symptom.c \
-    mod_patient/log/throttle.c mod_patient/auth/*.c \
+    mod_patient/log/event.c mod_patient/log/symptom.c mod_patient/auth/*.c \
     mod_patient/store/breaker.c mod_patient/store/connect.c \
     mod_patient/store/dberror.c \
     mod_patient/gate.c mod_patient/grant.c mod_patient/cache.c \
-    mod_patient/vitals.c mod_patient/upstream.c)
+    mod_patient/throttle.c mod_patient/vitals.c mod_patient/upstream.c)
 
 object           = $(patsubst %.c,build/obj/%.o,$(1))
 module_objects  := $(call object,$(module_sources) $(chaos_sources))

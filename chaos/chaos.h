@@ -284,7 +284,7 @@ typedef struct chaos_figures_t {
     apr_uint64_t bitten;        /* requests that met the fault point */
     apr_uint64_t felt;          /* those of them that users felt: answered
                                  * with a failure, or very slowly */
-    apr_interval_time_t p95;    /* of all requests */
+    apr_interval_time_t p50, p95, p99;  /* of all requests */
     apr_uint64_t rss;           /* bytes, at most */
     double cpu_percent;         /* of the CPUs granted */
     apr_uint64_t memory_budget; /* the host's: what limit_mb 0 means */

@@ -11,7 +11,7 @@
 #include <apr_atomic.h>
 #include <apr_strings.h>
 
-#include "log/throttle.h"
+#include "throttle.h"
 #include "shared.h"
 
 #define CHILDREN_MAX 256

@@ -93,7 +93,7 @@ void board_sum(board_sums_t *sums);
 
 /**
  * Whether a failure of this kind may be logged now, over all children
- * together: see log/throttle.h.
+ * together: see throttle.h.
  * @param type and code (which may be NULL) make two failures the same
  * @param suppressed set to how many were held back since the last line
  */

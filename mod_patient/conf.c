@@ -42,6 +42,7 @@ void *patient_conf_create(apr_pool_t *pool, server_rec *s)
     conf->max_body = PATIENT_UNSET;
     conf->pool_acquire = PATIENT_UNSET;
     conf->pool_waiters = PATIENT_UNSET;
+    conf->metrics_interval = PATIENT_UNSET;
     conf->chaos_mode = PATIENT_UNSET;
     conf->chaos_max_duration = PATIENT_UNSET;
     conf->chaos_max_memory = PATIENT_UNSET;
@@ -116,6 +117,9 @@ static void fill_unset(patient_conf_t *conf, const patient_conf_t *from)
     if (conf->pool_waiters == PATIENT_UNSET) {
         conf->pool_waiters = from->pool_waiters;
     }
+    if (conf->metrics_interval == PATIENT_UNSET) {
+        conf->metrics_interval = from->metrics_interval;
+    }
     fill_unset_chaos(conf, from);
 }
 
@@ -178,6 +182,7 @@ apr_status_t patient_conf_check(const char **problem, server_rec *main_server,
         .max_body = 524288,
         .pool_acquire = APR_TIME_C(30) * APR_USEC_PER_SEC,
         .pool_waiters = 96,
+        .metrics_interval = apr_time_from_sec(60),
         .chaos_max_duration = 600,
         .chaos_max_memory = 1024,
         .chaos_max_cpu = 100,

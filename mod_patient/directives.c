@@ -168,6 +168,8 @@ static const number_t chaos_max_cpu =
     { FIELD(chaos_max_cpu), 1, 100, 1, "percent" };
 static const number_t chaos_max_incidents =
     { FIELD(chaos_max_incidents), 1, 7, 1, "incidents" };
+static const number_t metrics_interval =
+    { FIELD(metrics_interval), 0, 3600, APR_USEC_PER_SEC, "seconds" };
 static const number_t pool_waiters =
     { FIELD(pool_waiters), 0, 100000, 1, "requests" };
 
@@ -206,6 +208,10 @@ const command_rec patient_directives[] = {
                   RSRC_CONF,
                   "how many requests may wait for a connection at once, in "
                   "each child; keep it below ThreadsPerChild - DBDMax"),
+    AP_INIT_TAKE1("PatientMetricsInterval", take_number,
+                  (void *)&metrics_interval, RSRC_CONF,
+                  "seconds between two lines of figures in the log "
+                  "(CloudWatch Embedded Metric Format); 0 for none"),
     AP_INIT_TAKE1("PatientChaosMode", take_chaos_mode, NULL, RSRC_CONF,
                   "true opens the operator's routes whose place says "
                   "PatientChaos On"),

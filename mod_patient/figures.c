@@ -32,26 +32,38 @@ void figures_take(figures_sums_t *sums, const board_sums_t *board)
     }
 }
 
-/* The duration below which 95 of 100 requests stayed, by the buckets, evenly
- * spread within each. */
-static apr_interval_time_t quantile(const apr_uint64_t *buckets,
-                                    apr_uint64_t total)
+apr_interval_time_t figures_quantile(const apr_uint64_t *buckets,
+                                     double share)
 {
-    double wanted = 0.95 * (double)total, count = 0;
+    double total = 0, count = 0;
     apr_interval_time_t low = 0;
     int i;
 
+    for (i = 0; i < BOARD_BUCKETS; i++) {
+        total += (double)buckets[i];
+    }
     for (i = 0; i < BOARD_BUCKETS - 1; i++) {
         double here = (double)buckets[i];
 
-        if (here > 0 && count + here >= wanted) {
+        if (here > 0 && count + here >= share * total) {
             return low + (apr_interval_time_t)(
-                (double)(board_bounds[i] - low) * (wanted - count) / here);
+                (double)(board_bounds[i] - low)
+                * (share * total - count) / here);
         }
         count += here;
         low = board_bounds[i];
     }
-    return low;
+    return total > 0 ? low : 0;
+}
+
+static void subtract(apr_uint64_t *buckets, const figures_sums_t *from,
+                     const figures_sums_t *to)
+{
+    int i;
+
+    for (i = 0; i < BOARD_BUCKETS; i++) {
+        buckets[i] = to->buckets[i] - from->buckets[i];
+    }
 }
 
 void figures_compare(chaos_figures_t *figures, const figures_sums_t *from,
@@ -59,17 +71,15 @@ void figures_compare(chaos_figures_t *figures, const figures_sums_t *from,
 {
     apr_uint64_t buckets[BOARD_BUCKETS];
     apr_interval_time_t span = to->at - from->at;
-    int i;
 
-    for (i = 0; i < BOARD_BUCKETS; i++) {
-        buckets[i] = to->buckets[i] - from->buckets[i];
-    }
+    subtract(buckets, from, to);
     figures->requests = to->requests - from->requests;
     figures->status_4xx = to->status_4xx - from->status_4xx;
     figures->status_5xx = to->status_5xx - from->status_5xx;
     figures->pool_timeouts = to->pool_timeouts - from->pool_timeouts;
-    figures->p95 = figures->requests
-        ? quantile(buckets, figures->requests) : 0;
+    figures->p50 = figures_quantile(buckets, 0.5);
+    figures->p95 = figures_quantile(buckets, 0.95);
+    figures->p99 = figures_quantile(buckets, 0.99);
     figures->cpu_percent = span > 0
         ? 100 * (double)(to->cpu - from->cpu) / ((double)span * grant_cpus())
         : 0;

@@ -30,6 +30,12 @@ void figures_take(figures_sums_t *sums, const board_sums_t *board);
 void figures_compare(chaos_figures_t *figures, const figures_sums_t *from,
                      const figures_sums_t *to);
 
+/** The duration below which a share (0.95) of all stayed, by the buckets,
+ * evenly spread within each; 0 for none at all, the last bound for those
+ * beyond it. @param buckets BOARD_BUCKETS of them */
+apr_interval_time_t figures_quantile(const apr_uint64_t *buckets,
+                                     double share);
+
 /** Keeps sums; the oldest are forgotten. */
 void figures_remember(figures_memory_t *memory, const figures_sums_t *sums);
 

@@ -19,6 +19,7 @@
 #include "board.h"
 #include "conf.h"
 #include "decoy.h"
+#include "emf.h"
 #include "host.h"
 #include "http/persist.h"
 #include "http/reply.h"
@@ -29,6 +30,7 @@
 #include "log/errorlog.h"
 #include "patient.h"
 #include "store/db.h"
+#include "task.h"
 #include "ward.h"
 #include "watch.h"
 
@@ -89,11 +91,13 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;              /* the configuration will be read once more */
     }
+    errorlog_task(task_find(ptemp));
     if (route_count(api_tables) >= BOARD_ROUTES_MAX) {
         return refuse_start("more routes than BOARD_ROUTES_MAX");
     }
     if ((rv = board_open(s)) != APR_SUCCESS
-        || (rv = incident_open(s)) != APR_SUCCESS) {
+        || (rv = incident_open(s)) != APR_SUCCESS
+        || (rv = emf_open(s)) != APR_SUCCESS) {
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));
     }

@@ -24,11 +24,27 @@ apr_status_t upstream_start(void)
                                                               : APR_EGENERAL;
 }
 
-static size_t throw_away(char *data, size_t size, size_t count, void *baton)
+/* Where the body goes. */
+typedef struct sink_t {
+    char *text;                 /* NULL: nowhere */
+    apr_size_t size, len;
+} sink_t;
+
+static size_t take_body(char *data, size_t size, size_t count, void *baton)
 {
-    (void)data;
-    (void)baton;
-    return size * count;
+    sink_t *sink = baton;
+    size_t len = size * count;
+
+    if (sink->text == NULL) {
+        return len;
+    }
+    if (len >= sink->size - sink->len) {
+        return 0;               /* libcurl gives up */
+    }
+    memcpy(sink->text + sink->len, data, len);
+    sink->len += len;
+    sink->text[sink->len] = '\0';
+    return len;
 }
 
 /* In milliseconds, rounded up: to libcurl, 0 means for ever. */
@@ -44,7 +60,7 @@ static void set_options(CURL *curl, const char *url,
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, throw_away);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds(timeout));
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(timeout));
     /* Not even one that http_proxy names. */
@@ -142,8 +158,9 @@ static void explain(upstream_result_t *result, CURL *curl, CURLcode rc,
     }
 }
 
-apr_status_t upstream_call(upstream_result_t *result, const char *url,
-                           apr_interval_time_t timeout, apr_pool_t *pool)
+static apr_status_t call(upstream_result_t *result, sink_t *sink,
+                         const char *url, apr_interval_time_t timeout,
+                         apr_pool_t *pool)
 {
     CURL *curl = curl_easy_init();
     char words[CURL_ERROR_SIZE] = "";
@@ -156,6 +173,7 @@ apr_status_t upstream_call(upstream_result_t *result, const char *url,
         return APR_EGENERAL;
     }
     set_options(curl, url, timeout);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
     rc = curl_easy_perform(curl);
     result->elapsed = vitals_now() - start;
@@ -168,6 +186,24 @@ apr_status_t upstream_call(upstream_result_t *result, const char *url,
         return APR_SUCCESS;
     }
     return strcmp(result->code, "ETIMEDOUT") == 0 ? APR_TIMEUP : APR_EGENERAL;
+}
+
+apr_status_t upstream_call(upstream_result_t *result, const char *url,
+                           apr_interval_time_t timeout, apr_pool_t *pool)
+{
+    sink_t nowhere = { NULL, 0, 0 };
+
+    return call(result, &nowhere, url, timeout, pool);
+}
+
+apr_status_t upstream_read(upstream_result_t *result, char *text,
+                           apr_size_t size, const char *url,
+                           apr_interval_time_t timeout, apr_pool_t *pool)
+{
+    sink_t sink = { text, size, 0 };
+
+    *text = '\0';
+    return call(result, &sink, url, timeout, pool);
 }
 
 static apr_status_t close_socket(void *data)

@@ -30,6 +30,14 @@ apr_status_t upstream_call(upstream_result_t *result, const char *url,
                            apr_interval_time_t timeout, apr_pool_t *pool);
 
 /**
+ * The same, and keeps the body.
+ * @param text gets it, NUL-terminated; one of size bytes or more is a failure
+ */
+apr_status_t upstream_read(upstream_result_t *result, char *text,
+                           apr_size_t size, const char *url,
+                           apr_interval_time_t timeout, apr_pool_t *pool);
+
+/**
  * Listens on a loopback port and never answers: whoever connects waits.
  * @param fd closed with pool
  * @param url "http://127.0.0.1:PORT/", from pool

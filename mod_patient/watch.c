@@ -9,6 +9,7 @@
 
 #include "board.h"
 #include "conf.h"
+#include "emf.h"
 #include "grant.h"
 #include "host.h"
 #include "incident.h"
@@ -191,6 +192,7 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
         return APR_SUCCESS;
     }
     board_sum(&board);
+    emf_round(&board, patient_conf(watched)->metrics_interval);
     if (now >= looked + CPU_EVERY) {
         watch_cpu(&board, own);
         looked = now;

@@ -11,22 +11,25 @@ my $root = "$FindBin::Bin/..";
 # do not know each other.
 my %MAY = (
     'mod_patient' => 'api watch ward host decoy ledger incident store http log board '
-                . 'conf patient gate upstream',
-    'api'      => 'host decoy ledger incident store http log board conf '
-                . 'patient auth gate grant upstream vitals chaos',
-    'watch'    => 'ward host ledger incident log board conf grant vitals',
+                . 'conf patient gate upstream emf task',
+    'api'      => 'host decoy ledger incident figures store http log board '
+                . 'conf patient auth gate grant upstream vitals chaos',
+    'watch'    => 'ward host ledger incident emf log board conf grant '
+                . 'vitals',
     'ward'     => 'host incident conf vitals',
     'host'     => 'host_db decoy incident store log board conf patient auth '
                 . 'cache grant upstream vitals chaos',
-    'host_db'  => 'incident store log board conf patient chaos',
+    'host_db'  => 'incident store log board conf patient vitals chaos',
     'decoy'    => 'log board conf patient upstream chaos',
     'ledger'   => 'incident http conf patient chaos',
     'store'    => 'decoy incident log board conf patient gate',
     'http'     => 'incident log board conf patient',
     'incident' => 'figures log board shared patient vitals chaos',
     'figures'  => 'board grant vitals chaos',
+    'emf'      => 'figures log board shared vitals',
+    'task'     => 'upstream',
     'log'      => 'board conf patient gate grant',
-    'board'    => 'shared conf patient',
+    'board'    => 'shared throttle conf patient',
     'directives' => 'conf patient',
     'conf'     => 'patient',
     'patient'  => 'version',
@@ -34,7 +37,7 @@ my %MAY = (
     'cache'    => 'log',
     'upstream' => 'vitals',
     'auth'     => '', 'chaos'   => '', 'gate'   => '', 'grant' => '',
-    'shared'   => '', 'version' => '', 'vitals' => '',
+    'shared'   => '', 'throttle' => '', 'version' => '', 'vitals' => '',
     # The tool links the rooms' files that know no httpd; which those are is
     # looked at below.
     'cli'      => 'chaos log store version gate grant auth cache upstream '
@@ -50,7 +53,7 @@ sub is_own ($file, $target) {
 
 # What must link without httpd: the tool and the unit tests need it.
 my @FREE = (qr{\Achaos/}, qr{\Amod_patient/auth/}, map {
-    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant upstream vitals
+    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant throttle upstream vitals
     log/event log/symptom store/breaker store/connect store/dberror));
 
 sub is_free ($file) { return grep { $file =~ $_ } @FREE }

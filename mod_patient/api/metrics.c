@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 
 #include "board.h"
+#include "figures.h"
 #include "http/json.h"
 #include "http/reply.h"
 #include "patient.h"
@@ -47,26 +48,13 @@ static apr_uint64_t count_class(const board_sums_t *sums, int class)
     return count;
 }
 
-/* Upper bound of the bucket below which a share of all requests lies. */
-static double quantile(const board_sums_t *sums, apr_uint64_t total,
-                       double share)
+/* In milliseconds, over all requests since the start. */
+static json_t *quantile_json(const board_sums_t *sums, double share)
 {
-    apr_uint64_t count = 0;
-    int route, class, i;
+    figures_sums_t all;
 
-    for (i = 0; i < BOARD_BUCKETS - 1; i++) {
-        for (route = 0; route < BOARD_ROUTES_MAX; route++) {
-            for (class = 0; class < BOARD_CLASSES; class++) {
-                count += sums->requests[route][class].buckets[i];
-            }
-        }
-        if ((double)count >= share * (double)total) {
-            break;
-        }
-    }
-    return (double)board_bounds[i < BOARD_BUCKETS - 1 ? i
-                                                      : BOARD_BUCKETS - 2]
-        / 1000;
+    figures_take(&all, sums);
+    return json_real((double)figures_quantile(all.buckets, share) / 1000);
 }
 
 static json_t *requests_json(const board_sums_t *sums)
@@ -85,10 +73,8 @@ static json_t *requests_json(const board_sums_t *sums)
     json_object_set_new(requests, "total", json_integer((json_int_t)total));
     json_object_set_new(requests, "inFlight",
                         json_integer((json_int_t)sums->inflight));
-    json_object_set_new(requests, "p50Ms",
-                        json_real(total ? quantile(sums, total, 0.5) : 0));
-    json_object_set_new(requests, "p99Ms",
-                        json_real(total ? quantile(sums, total, 0.99) : 0));
+    json_object_set_new(requests, "p50Ms", quantile_json(sums, 0.5));
+    json_object_set_new(requests, "p99Ms", quantile_json(sums, 0.99));
     return requests;
 }
 

@@ -39,9 +39,17 @@ static __thread struct {
 
 static server_rec *log_server;
 
+/* What each line says of where it comes from, or NULL. */
+static const char *log_task;
+
 void errorlog_server(server_rec *s)
 {
     log_server = s;
+}
+
+void errorlog_task(const char *task)
+{
+    log_task = task;
 }
 
 /* ---- levels ---- */
@@ -184,8 +192,7 @@ static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
         && !board_may_log("HTTPD", *tag ? tag : info->format, &suppressed)) {
         return NULL;
     }
-    event_open(event, level, "HTTPD", apr_time_now());
-    context_describe(r, event);
+    errorlog_open_for(event, level, "HTTPD", r);
     if (info->module_index != APLOG_NO_MODULE) {
         event_str(event, "module",
                   ap_find_module_short_name(info->module_index));
@@ -280,9 +287,10 @@ void errorlog_release(void)
 /* ---- the module's own lines ---- */
 
 void errorlog_open_for(event_t *event, event_level_e level, const char *type,
-                       request_rec *r)
+                       const request_rec *r)
 {
     event_open(event, level, type, apr_time_now());
+    event_str(event, "task", log_task);
     context_describe(r, event);
 }
 

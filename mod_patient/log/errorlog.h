@@ -22,6 +22,10 @@ void errorlog_register(apr_pool_t *pconf);
 /** Lines that belong to no request go by this server's LogLevel. */
 void errorlog_server(server_rec *s);
 
+/** From now on, each line names this task. @param task must outlive all
+ * lines; NULL: none */
+void errorlog_task(const char *task);
+
 /** Begins an event of this thread's request, if it works for one: the
  * request's ids are on it. */
 void errorlog_open(event_t *event, event_level_e level, const char *type);
@@ -35,7 +39,7 @@ void errorlog_write(event_t *event);
 
 /** The same for a request that no thread works for any more. */
 void errorlog_open_for(event_t *event, event_level_e level, const char *type,
-                       request_rec *r);
+                       const request_rec *r);
 void errorlog_write_for(event_t *event, request_rec *r);
 
 /**

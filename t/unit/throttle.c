@@ -2,7 +2,7 @@
  * throttle.c - a failure that goes on for half an hour, at any traffic, fits
  * the page that its reader looks at, and hides no other.
  */
-#include "log/throttle.h"
+#include "throttle.h"
 
 #include <string.h>
 

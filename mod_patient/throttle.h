@@ -7,8 +7,8 @@
  * that processes can share it; every word of it is atomic, and nobody waits.
  * No httpd in here.
  */
-#ifndef PATIENT_LOG_THROTTLE_H
-#define PATIENT_LOG_THROTTLE_H
+#ifndef PATIENT_THROTTLE_H
+#define PATIENT_THROTTLE_H
 
 #include <apr.h>
 #include <apr_time.h>

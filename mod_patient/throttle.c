@@ -1,7 +1,7 @@
 /*
  * throttle.c - how often a failure that goes on and on is told.
  */
-#include "log/throttle.h"
+#include "throttle.h"
 
 #include <apr_atomic.h>
 
