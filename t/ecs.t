@@ -130,6 +130,12 @@ subtest 'it fits the types that AWS publishes' => sub {
     is_deeply($most->{faults}, [], 'with all that may be');
     isnt(scalar @{ $resolved->{$_}{faults} }, 0, "but not with $_")
         for sort keys %WRONG;
+    # EC2 takes these alone, which no type tells.
+    my @told = JSON::PP->new->encode([map { properties($_) } qw(
+        BalancerSecurityGroup TaskSecurityGroup DatabaseIngress)])
+        =~ /"(?:Group)?Description":"([^"]*)"/g;
+    is((join "\n", grep { m{[^\w ./:()#,\@\[\]+=&;{}!\$*-]} } @told), '',
+        'and what it says of security groups');
 };
 
 subtest 'the variables are the patient\'s' => sub {
