@@ -280,6 +280,24 @@ subtest 'each filter has its alarm, and the topic hears of all' => sub {
     }
 };
 
+subtest 'the figures that it goes by are the patient\'s own' => sub {
+    my $source = join '', map { Patient::Server::slurp($_) }
+        glob "$root/mod_patient/*.[ch] $root/mod_patient/*/*.[ch]";
+    my $scaling = properties('ScalingByPool')
+        ->{TargetTrackingScalingPolicyConfiguration};
+    my @used = ($scaling->{CustomizedMetricSpecification},
+        properties('SilenceAlarm'));
+
+    cmp_ok($scaling->{TargetValue}, '<', named(container($least)
+        ->{Environment})->{DB_POOL_MAX}, 'more tasks before a pool is empty');
+    return unless $source =~ /"_aws"/;
+    for my $metric (@used) {
+        my %dimension = %{ named($metric->{Dimensions}) };
+        like($source, qr/"\Q$_\E"/, $_) for $metric->{Namespace},
+            $metric->{MetricName}, %dimension;
+    }
+};
+
 subtest 'the log driver never holds up who writes' => sub {
     for my $container (@{ properties('Task')->{ContainerDefinitions} }) {
         my $driver = $container->{LogConfiguration};
