@@ -338,7 +338,7 @@ subtest 'without a token, and while another runs' => sub {
 subtest 'all workers wait for a service that does not answer' => sub {
     my $port = $patient->port;
 
-    chaos(202, 'api-timeout', { duration_s => 60, timeout_ms => 5000 });
+    chaos(202, 'api-timeout', { duration_s => 60, timeout_ms => 8000 });
     my @crowd = map { $patient->connection } 1 .. 126;
     $_->send($_->compose(POST => '/api/posts', token => $user->{token},
         json => { title => 'never stored' })) for @crowd;
@@ -384,6 +384,8 @@ sub is_empty ($list, $sentence) {
 }
 
 is_empty($found->{problems}, 'the linter is content with the document');
+is($found->{version}, request(GET => '/', port => $patient->port)
+    ->json->{version}, 'its version is the patient\'s');
 is_empty($found->{faults}, 'every answer is as documented');
 is_empty($found->{unseen}, 'every documented answer was seen');
 is_empty([grep { !$OUT_OF_REACH{$_} } @{ $found->{unsaid} }],

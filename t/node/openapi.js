@@ -9,6 +9,7 @@
 //   unsaid    fixed texts of errors that nobody was told
 //   patterns  paths and methods of the document, for who knows the routes
 //   orders    what may be asked of each scenario
+//   version   of the API, as the document has it
 
 import { readFileSync } from 'node:fs';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
@@ -217,6 +218,7 @@ const heads = Object.entries(api.paths).filter(([, item]) => item.get)
 const texts = [...answers.values()].flatMap((ref) => fixedTexts(at(ref)));
 
 console.log(JSON.stringify({
+    version: api.info.version,
     problems: await lint(),
     faults: [...new Set(faults)],
     unseen: [...answers.keys(), ...heads].filter((name) => !seen.has(name)),
