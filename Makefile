@@ -14,6 +14,8 @@ module_sources  := $(wildcard mod_patient/*.c mod_patient/*/*.c)
 chaos_sources   := $(wildcard chaos/*.c)
 cli_sources     := $(wildcard chaos/cli/*.c)
 unit_sources    := $(wildcard t/unit/*.c)
+# npm writes it last.
+node_modules    := t/node/node_modules/.package-lock.json
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
 scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine
 
@@ -119,8 +121,13 @@ chaos-%: deps-runtime deps-database all
 
 .PHONY: test test-unit lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
-test: deps-runtime deps-database deps-test all $(unit_programs)
+test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 	@.ci/suites
+
+# What docs/openapi.yaml and conf/ecs are checked with, exactly as locked; the
+# tests themselves then need no network.
+$(node_modules): t/node/package-lock.json | deps-node
+	$(call quiet,npm)cd t/node && npm ci --loglevel=error >/dev/null
 
 test-unit: ## the tests that need no server
 test-unit: deps-test $(unit_programs) build/patient-chaos
@@ -155,11 +162,16 @@ clean: ## remove what was built (run/, with its database, stays)
 	rm -rf build
 
 deps: ## install all that building, running, testing and linting need
+deps: deps-node
 	@conf/deps runtime database build test lint
 
-.PHONY: deps-runtime deps-database deps-build deps-test deps-lint
+.PHONY: deps-runtime deps-database deps-build deps-test deps-lint deps-node
 deps-runtime deps-database deps-build deps-test deps-lint:
 	@conf/deps $(patsubst deps-%,%,$@)
+
+# Node often comes from elsewhere than Debian, and then with an npm of its own.
+deps-node:
+	@command -v npm >/dev/null || conf/deps node
 
 help: ## this list
 	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "  make %-12s %s\n", $$1, $$2 }' \

@@ -49,7 +49,7 @@ static int fits(const char *pattern, const char *path, const char **segment,
 void route_match(route_match_t *match, route_tables_t tables, request_rec *r,
                  int (*is_open)(const route_t *route, request_rec *r))
 {
-    int index = 0;
+    int index = 0, is_literal = 0;
 
     memset(match, 0, sizeof(*match));
     for (; *tables != NULL; tables++) {
@@ -60,9 +60,10 @@ void route_match(route_match_t *match, route_tables_t tables, request_rec *r,
             apr_size_t len;
 
             if (!fits(route->pattern, r->uri, &segment, &len)
-                || !is_open(route, r)) {
+                || (segment != NULL && is_literal) || !is_open(route, r)) {
                 continue;
             }
+            is_literal |= segment == NULL;
             match->allowed |= 1u << route->method;
             if (route->method == r->method_number && match->route == NULL) {
                 match->route = route;

@@ -45,6 +45,7 @@ typedef struct route_match_t {
 
 /**
  * Finds the route of a request. A slash at the path's end makes no difference.
+ * A path that a pattern has word for word is none of a later pattern's :name.
  * @param is_open says whether a route exists for this request; one that
  *        doesn't is passed over as if it were not in the table
  */
