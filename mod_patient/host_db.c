@@ -145,7 +145,10 @@ static void cancel(chaos_host_t *host)
         return;
     }
     if (connect_open(&mysql, &error, NULL, 0, CANCEL_PATIENCE, pool)
-        == APR_SUCCESS) {
+        != APR_SUCCESS) {
+        db_log_error(&error);
+    }
+    else {
         apr_thread_mutex_lock(self->mutex);
         for (i = 0; i < self->threads->nelts; i++) {
             mysql_query(mysql, apr_psprintf(

@@ -47,7 +47,10 @@ static void end_queries(host_db_t *db, const chaos_db_t *only)
         return;
     }
     if (connect_open(&mysql, &error, NULL, 0, HOST_DB_CONNECT_TIMEOUT, own)
-        == APR_SUCCESS) {
+        != APR_SUCCESS) {
+        host_db_report(&error, NULL, own);
+    }
+    else {
         /* Until it is done nobody's query is over, so that it ends no other
          * than it should. */
         pthread_mutex_lock(&db->lock);
