@@ -17,7 +17,8 @@ unit_sources    := $(wildcard t/unit/*.c)
 # npm writes it last.
 node_modules    := t/node/node_modules/.package-lock.json
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
-scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine
+scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
+    t/bare-machine t/get-mysql
 
 # What both the module and patient-chaos are made of. It is compiled without
 # httpd's headers in reach, which keeps it free of httpd.
@@ -119,7 +120,7 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-unit lint
+.PHONY: test test-mysql test-unit lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 	@.ci/suites
@@ -128,6 +129,11 @@ test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 # tests themselves then need no network.
 $(node_modules): t/node/package-lock.json | deps-node
 	$(call quiet,npm)cd t/node && npm ci --loglevel=error >/dev/null
+
+test-mysql: ## the suites on Oracle's MySQL, over TLS, in place of MariaDB
+test-mysql: deps-runtime deps-database deps-test $(node_modules) all
+	@t/get-mysql build/mysql
+	@PATIENT_TEST_MYSQL=build/mysql .ci/suites
 
 test-unit: ## the tests that need no server
 test-unit: deps-test $(unit_programs) build/patient-chaos

@@ -65,6 +65,7 @@ static MYSQL *open_line(apr_pool_t **own)
     }
     if (connect_open(&mysql, &error, NULL, 0, HOST_DB_CONNECT_TIMEOUT, *own)
         != APR_SUCCESS) {
+        host_db_report(&error, NULL, *own);
         apr_pool_destroy(*own);
         return NULL;
     }
@@ -139,6 +140,7 @@ static void end_own_query(host_db_t *db, chaos_db_t *lent)
         apr_pool_destroy(own);
         has_answer(lent, END_PATIENCE_S * 1000);
     }
+    lent->is_told = 1;          /* as far as can be: not again and again */
     pthread_mutex_unlock(&db->telling);
 }
 

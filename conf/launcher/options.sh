@@ -26,6 +26,11 @@ option_group()
     if [ -n "$DB_SSL_CA" ]; then
         printf 'ssl-ca=%s\nssl-verify-server-cert=1\n' \
             "$(option_value "$2")"
+    elif [ "$1" = client ]; then
+        # The mariadb client would try TLS by itself, verify nothing, and
+        # against a server without TLS send a caching_sha2 password in clear
+        # that libmariadb encrypts.
+        printf 'skip-ssl\n'
     fi
 }
 
@@ -67,6 +72,12 @@ apply sql/schema.sql with; the tables must be there already"
         return 0
     }
     output=$(apply_schema) && return 0
+    case $output in
+        *TLS/SSL*) output="$output (is DB_SSL_CA the authority of its \
+certificate, and DB_HOST a name in it?)" ;;
+        *require_secure_transport*)
+            output="$output (it wants TLS: set DB_SSL_CA)" ;;
+    esac
     log warning 'SCHEMA WARNING' "sql/schema.sql could not be applied to \
 $DB_NAME at $DB_HOST:$DB_PORT: $output; $1"
     return 1

@@ -32,12 +32,14 @@ my @ONCE = qw(
     ecs
     launcher
     log_pipe
+    mysql
     openapi
     outage
     password
     pool
     restart
     task
+    tls
 );
 
 # Judges the error log that all the others have left behind.
@@ -99,7 +101,9 @@ sub split_test_args ($self) {
     return if @{ $self->{tests} };
 
     my %later = ($LAST => 1);
-    my %leave = map { $_ => 1 } $ENV{PATIENT_CHILDREN} == 1 ? () : @ONCE;
+    my %leave = map { $_ => 1 }
+        ($ENV{PATIENT_TEST_MYSQL} ? @NO_DATABASE : @MYSQL_ALONE),
+        ($ENV{PATIENT_CHILDREN} == 1 ? () : @ONCE);
     my @names = map { m{([^/]+)\.t$} } glob 't/*.t';
 
     $self->{tests} = [
