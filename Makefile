@@ -15,7 +15,8 @@ chaos_sources   := $(wildcard chaos/*.c)
 cli_sources     := $(wildcard chaos/cli/*.c)
 unit_sources    := $(wildcard t/unit/*.c)
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
-scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine
+scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine \
+    t/image-test t/image/container
 
 # What both the module and patient-chaos are made of. It is compiled without
 # httpd's headers in reach, which keeps it free of httpd.
@@ -117,7 +118,7 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-unit lint
+.PHONY: test test-unit image-test lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test all $(unit_programs)
 	@.ci/suites
@@ -125,6 +126,9 @@ test: deps-runtime deps-database deps-test all $(unit_programs)
 test-unit: ## the tests that need no server
 test-unit: deps-test $(unit_programs) build/patient-chaos
 	@prove --exec '' $(unit_programs)
+
+image-test: ## build the image without an engine, run and stop it (root)
+	@t/image-test
 
 lint: ## compilers' warnings (gcc, clang), clang-tidy, cppcheck, shellcheck
 lint: deps-build deps-lint all $(unit_programs)

@@ -19,6 +19,7 @@
 #include "board.h"
 #include "conf.h"
 #include "decoy.h"
+#include "drain.h"
 #include "host.h"
 #include "http/persist.h"
 #include "http/reply.h"
@@ -93,7 +94,8 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
         return refuse_start("more routes than BOARD_ROUTES_MAX");
     }
     if ((rv = board_open(s)) != APR_SUCCESS
-        || (rv = incident_open(s)) != APR_SUCCESS) {
+        || (rv = incident_open(s)) != APR_SUCCESS
+        || (rv = drain_open(s, pconf)) != APR_SUCCESS) {
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));
     }
