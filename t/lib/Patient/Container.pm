@@ -21,11 +21,12 @@ sub config ($class) {
 }
 
 # A container that was started just now, in the database of this test unless
-# %with says otherwise: env => {NAME => VALUE, or undef for none}, args =>
-# [ARGUMENTS of the entrypoint].
+# %with says otherwise: env => {NAME => VALUE, or undef for none}, port => N,
+# args => [ARGUMENTS of the entrypoint].
 sub new ($class, %with) {
     my $dir = File::Temp->newdir('container-XXXXXX', TMPDIR => 1);
-    my $self = bless { dir => $dir, port => free_port(), owner => $$ }, $class;
+    my $self = bless { dir => $dir, port => $with{port} // free_port(),
+        owner => $$ }, $class;
     my %env = (PORT => $self->{port},
         JWT_SECRET => 'a secret that all containers of this test share',
         (map { $_ => $ENV{$_} } qw(DB_HOST DB_PORT DB_NAME DB_USER
