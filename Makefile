@@ -18,7 +18,7 @@ unit_sources    := $(wildcard t/unit/*.c)
 node_modules    := t/node/node_modules/.package-lock.json
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
 scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
-    t/bare-machine t/get-mysql
+    t/bare-machine t/get-mysql t/image-test t/image/container
 
 # What both the module and patient-chaos are made of. It is compiled without
 # httpd's headers in reach, which keeps it free of httpd.
@@ -120,7 +120,7 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-mysql test-unit lint
+.PHONY: test test-mysql test-unit image-test lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 	@.ci/suites
@@ -138,6 +138,9 @@ test-mysql: deps-runtime deps-database deps-test $(node_modules) all
 test-unit: ## the tests that need no server
 test-unit: deps-test $(unit_programs) build/patient-chaos
 	@prove --exec '' $(unit_programs)
+
+image-test: ## build the image without an engine, run and stop it (root)
+	@t/image-test
 
 lint: ## compilers' warnings (gcc, clang), clang-tidy, cppcheck, shellcheck
 lint: deps-build deps-lint all $(unit_programs)

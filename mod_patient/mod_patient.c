@@ -19,6 +19,7 @@
 #include "board.h"
 #include "conf.h"
 #include "decoy.h"
+#include "drain.h"
 #include "emf.h"
 #include "host.h"
 #include "http/persist.h"
@@ -97,6 +98,7 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
     }
     if ((rv = board_open(s)) != APR_SUCCESS
         || (rv = incident_open(s)) != APR_SUCCESS
+        || (rv = drain_open(s, pconf)) != APR_SUCCESS
         || (rv = emf_open(s)) != APR_SUCCESS) {
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));

@@ -10,8 +10,8 @@ my $root = "$FindBin::Bin/..";
 # no folder is a room of its own. Nothing points back up, and store/ and http/
 # do not know each other.
 my %MAY = (
-    'mod_patient' => 'api watch ward host decoy ledger incident store http log board '
-                . 'conf patient gate upstream emf task',
+    'mod_patient' => 'api watch ward host decoy drain ledger incident store http '
+                . 'log board conf patient gate upstream emf task',
     'api'      => 'host decoy ledger incident figures store http log board '
                 . 'conf patient auth gate grant upstream vitals chaos',
     'watch'    => 'ward host ledger incident emf log board conf grant '
@@ -23,12 +23,13 @@ my %MAY = (
     'decoy'    => 'log board conf patient upstream chaos',
     'ledger'   => 'incident http conf patient chaos',
     'store'    => 'decoy incident log board conf patient gate',
-    'http'     => 'incident log board conf patient',
+    'http'     => 'drain incident log board conf patient',
     'incident' => 'figures log board shared patient vitals chaos',
     'figures'  => 'board grant vitals chaos',
     'emf'      => 'figures log board shared vitals',
     'task'     => 'upstream',
     'log'      => 'board conf patient gate grant',
+    'drain'    => 'shared',
     'board'    => 'shared throttle conf patient',
     'directives' => 'conf patient',
     'conf'     => 'patient',

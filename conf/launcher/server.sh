@@ -86,15 +86,47 @@ await_httpd()
 # 1 once somebody who asked for the stop has lost patience.
 hurry=0
 
+# How many connections a TCP port has, those about to be included, and how many
+# of them are waiting for the server to take them, as the kernel tells.
+connections()
+{
+    hex=$(printf '%04X' "$1")
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+        awk -v port=":$hex" 'index($2, port) != length($2) - 4 { next }
+            $4 == "01" || $4 == "03" { all++ }
+            $4 == "0A" { sub(/.*:/, "", $5); if ($5 != "00000000") new = 1 }
+            END { print all + 0, new + 0 }'
+}
+
+# From the signal on httpd lets nobody new in, and each answer says that it is
+# the last on its connection (drain.h). Until all have left, but not longer
+# than a second: who keeps a connection and asks nothing has nothing to lose.
+# Somebody who has not been taken yet has.
+drain_httpd()
+{
+    [ -s "$PATIENT_RUN/httpd.pid" ] || return 0
+    kill -USR2 "$httpd_pid" 2>/dev/null || return 0
+    tries=0
+    while [ $tries -lt 30 ] && [ $hurry -eq 0 ]; do
+        case $(connections "$PORT") in
+            '0 0') break ;;
+            *' 0') [ $tries -lt 10 ] || break ;;
+        esac
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+
 # Lets requests finish (GracefulShutdownTimeout in httpd.conf bounds that; ECS
 # kills after 30 s), then insists. In the end nothing of its process group may
 # be left, not even the children of an httpd that was killed.
 stop_httpd()
 {
     [ -n "$httpd_pid" ] || return 0
+    drain_httpd
     if [ $hurry -eq 0 ]; then
         kill -WINCH "$httpd_pid" 2>/dev/null
-        wait_gone "$httpd_pid" 27 && wait "$httpd_pid" 2>/dev/null
+        wait_gone "$httpd_pid" 24 && wait "$httpd_pid" 2>/dev/null
     fi
     kill -TERM "-$httpd_pid" 2>/dev/null || return 0
     wait_gone "-$httpd_pid" 10

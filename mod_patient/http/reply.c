@@ -10,6 +10,7 @@
 #include <http_protocol.h>
 #include <util_filter.h>
 
+#include "drain.h"
 #include "http/json.h"
 #include "http/persist.h"
 #include "http/request.h"
@@ -22,9 +23,18 @@
 
 static ap_filter_rec_t *error_filter;
 
+/* Before the stop an answer is the last on its connection, and says so. */
+static void take_leave(request_rec *r)
+{
+    if (drain_began()) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+}
+
 int reply_text(call_t *call, const char *type, const char *text,
                apr_size_t len)
 {
+    take_leave(call->r);
     ap_set_content_type(call->r, type);
     ap_set_content_length(call->r, (apr_off_t)len);
     ap_rwrite(text, (int)len, call->r);
@@ -73,6 +83,7 @@ int reply_challenge(call_t *call, const char *flaw, json_t *body)
 
 int reply_empty(call_t *call, int status)
 {
+    take_leave(call->r);
     call->r->status = status;
     return OK;
 }

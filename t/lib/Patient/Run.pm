@@ -27,6 +27,7 @@ my @ONCE = qw(
     arrows
     chaos_control
     chaos_tool
+    compose
     config
     database
     ecs
