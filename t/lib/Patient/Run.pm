@@ -23,8 +23,8 @@ my %DEFAULT = (
 
 # These start a patient of their own and never talk to the common server, so
 # a second round with another number of children would show nothing new.
-my @ONCE = qw(arrows chaos_control chaos_tool config database launcher outage
-    password pool restart);
+my @ONCE = qw(arrows chaos_control chaos_tool config database directives
+    foreign launcher outage password pool restart status);
 
 # Judges the error log that all the others have left behind.
 my $LAST = 'log';
