@@ -273,6 +273,19 @@ void board_sum(board_sums_t *sums)
     }
 }
 
+apr_uint64_t board_count_class(const board_sums_t *sums, int status_class)
+{
+    apr_uint64_t count = 0;
+    int route, i;
+
+    for (route = 0; route < BOARD_ROUTES_MAX; route++) {
+        for (i = 0; i < BOARD_BUCKETS; i++) {
+            count += sums->requests[route][status_class].buckets[i];
+        }
+    }
+    return count;
+}
+
 /* ---- how often a failure is logged ---- */
 
 int board_may_log(const char *type, const char *code,

@@ -91,6 +91,9 @@ void board_pool_wait(int step);
 /** Adds everything up; reads /proc for memory and CPU of each child. */
 void board_sum(board_sums_t *sums);
 
+/** How many requests ended in one status class, on all routes. */
+apr_uint64_t board_count_class(const board_sums_t *sums, int status_class);
+
 /**
  * Whether a failure of this kind may be logged now, over all children
  * together: see throttle.h.

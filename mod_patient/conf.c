@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include <ap_mpm.h>
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -27,6 +28,18 @@ const patient_place_t *patient_place(const request_rec *r)
 int patient_conf_is_production(const patient_conf_t *conf)
 {
     return strcmp(conf->environment, "production") == 0;
+}
+
+server_rec *patient_home(server_rec *main_server)
+{
+    server_rec *s;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        if (patient_conf(s)->engine == 1) {
+            return s;
+        }
+    }
+    return NULL;
 }
 
 /* ---- life of a record ---- */
@@ -99,6 +112,9 @@ static void fill_unset(patient_conf_t *conf, const patient_conf_t *from)
     if (conf->database_port == PATIENT_UNSET) {
         conf->database_port = from->database_port;
     }
+    if (conf->database_home == NULL) {
+        conf->database_home = from->database_home;
+    }
     if (conf->jwt_secret == NULL) {
         conf->jwt_secret = from->jwt_secret;
     }
@@ -170,6 +186,92 @@ static const char *make_secret(void)
     return secret;
 }
 
+static apr_status_t check_secret(const char **problem, patient_conf_t *conf,
+                                 apr_pool_t *pool)
+{
+    apr_size_t secret = conf->jwt_secret ? strlen(conf->jwt_secret) : 0;
+
+    if (patient_conf_is_production(conf) && secret < JWT_SECRET_MIN_BYTES) {
+        *problem = secret
+            ? apr_psprintf(pool, "JWT_SECRET (PatientJwtSecret) has %"
+                           APR_SIZE_T_FMT " bytes; NODE_ENV=production "
+                           "needs at least %d", secret, JWT_SECRET_MIN_BYTES)
+            : "JWT_SECRET (PatientJwtSecret) is not set; "
+              "NODE_ENV=production needs one of at least 32 bytes";
+        return APR_EINVAL;
+    }
+    if (secret == 0 && (conf->jwt_secret = make_secret()) == NULL) {
+        *problem = "JWT_SECRET (PatientJwtSecret) is not set, and there "
+                   "are no random bytes to make one from";
+        return APR_EINVAL;
+    }
+    return APR_SUCCESS;
+}
+
+static int is_same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* The directive of what there is only one of, where two servers differ. */
+static const char *find_conflict(const patient_conf_t *a,
+                                 const patient_conf_t *b)
+{
+    if (!is_same(a->database_host, b->database_host)) {
+        return "PatientDatabaseHost";
+    }
+    if (a->database_port != b->database_port) {
+        return "PatientDatabasePort";
+    }
+    if (!is_same(a->database_home, b->database_home)) {
+        return "PatientDatabaseHome";
+    }
+    if (a->pool_acquire != b->pool_acquire) {
+        return "PatientPoolAcquire";
+    }
+    if (a->pool_waiters != b->pool_waiters) {
+        return "PatientPoolWaiters";
+    }
+    if (!is_same(a->chaos_endpoint_host, b->chaos_endpoint_host)
+        || a->chaos_endpoint_port != b->chaos_endpoint_port) {
+        return "PatientChaosDbEndpoint";
+    }
+    if (!is_same(a->chaos_upstream, b->chaos_upstream)) {
+        return "PatientChaosUpstream";
+    }
+    return is_same(a->ledger, b->ledger) ? NULL : "PatientLedger";
+}
+
+static apr_status_t check_one(const char **problem, server_rec *s,
+                              const server_rec *home, apr_pool_t *pool)
+{
+    const char *conflict = find_conflict(patient_conf(s), patient_conf(home));
+
+    if (conflict != NULL) {
+        *problem = apr_psprintf(
+            pool, "%s is not the same in %s:%u and %s:%u; an httpd is one "
+            "patient: set it once, outside of <VirtualHost>", conflict,
+            home->defn_name ? home->defn_name : "the main server",
+            home->defn_line_number, s->defn_name, s->defn_line_number);
+        return APR_EINVAL;
+    }
+    return check_secret(problem, ap_get_module_config(s->module_config,
+                                                      &patient_module), pool);
+}
+
+static const char *find_obstacle(void)
+{
+    int threaded;
+
+    if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) != APR_SUCCESS
+        || threaded == AP_MPMQ_NOT_SUPPORTED) {
+        return "PatientEngine needs an MPM with threads: load mpm_event in "
+               "place of this one";
+    }
+    return ap_find_linked_module("mod_dbd.c")
+        ? NULL : "PatientEngine needs mod_dbd: load dbd_module";
+}
+
 apr_status_t patient_conf_check(const char **problem, server_rec *main_server,
                                 apr_pool_t *pool)
 {
@@ -188,29 +290,23 @@ apr_status_t patient_conf_check(const char **problem, server_rec *main_server,
         .chaos_max_cpu = 100,
         .chaos_max_incidents = 7,
     };
-    server_rec *s;
+    server_rec *home, *s;
 
     for (s = main_server; s != NULL; s = s->next) {
-        patient_conf_t *conf = ap_get_module_config(s->module_config,
-                                                    &patient_module);
-        apr_size_t secret;
+        fill_unset(ap_get_module_config(s->module_config, &patient_module),
+                   &defaults);
+    }
+    home = patient_home(main_server);
+    if (home != NULL && (*problem = find_obstacle()) != NULL) {
+        return APR_EINVAL;
+    }
+    for (s = home; s != NULL; s = s->next) {
+        if (patient_conf(s)->engine == 1) {
+            apr_status_t rv = check_one(problem, s, home, pool);
 
-        fill_unset(conf, &defaults);
-        secret = conf->jwt_secret ? strlen(conf->jwt_secret) : 0;
-        if (patient_conf_is_production(conf) && secret < JWT_SECRET_MIN_BYTES) {
-            *problem = secret
-                ? apr_psprintf(pool, "JWT_SECRET (PatientJwtSecret) has %"
-                               APR_SIZE_T_FMT " bytes; NODE_ENV=production "
-                               "needs at least %d", secret,
-                               JWT_SECRET_MIN_BYTES)
-                : "JWT_SECRET (PatientJwtSecret) is not set; "
-                  "NODE_ENV=production needs one of at least 32 bytes";
-            return APR_EINVAL;
-        }
-        if (secret == 0 && (conf->jwt_secret = make_secret()) == NULL) {
-            *problem = "JWT_SECRET (PatientJwtSecret) is not set, and there "
-                       "are no random bytes to make one from";
-            return APR_EINVAL;
+            if (rv != APR_SUCCESS) {
+                return rv;
+            }
         }
     }
     return APR_SUCCESS;

@@ -9,6 +9,7 @@
 
 #include <httpd.h>
 #include <http_config.h>
+#include <apr_file_io.h>
 #include <apr_time.h>
 
 /** A number or a switch that nobody has set. */
@@ -20,6 +21,7 @@ typedef struct patient_conf_t {
     const char *environment;        /* NODE_ENV's value: "production", ... */
     const char *database_host;      /* as shown in /health and in the log */
     apr_int64_t database_port;
+    const char *database_home;      /* libmariadb's; NULL: as it is */
     const char *jwt_secret;         /* never NULL or empty once complete */
     apr_int64_t token_lifetime;     /* seconds */
     const char *cors_origin;        /* "*", or origins apart by commas */
@@ -47,6 +49,14 @@ typedef struct patient_place_t {
 /** Never NULL; complete once patient_conf_check() has run. */
 const patient_conf_t *patient_conf(const server_rec *s);
 
+/**
+ * The server whose settings, database and log are the patient's. An httpd is
+ * one patient, whatever the number of virtual hosts that lead to it: the main
+ * server if it is one, else the first virtual host that is.
+ * @return NULL: no server is a patient
+ */
+server_rec *patient_home(server_rec *main_server);
+
 /** Never NULL. */
 const patient_place_t *patient_place(const request_rec *r);
 
@@ -55,7 +65,8 @@ int patient_conf_is_production(const patient_conf_t *conf);
 
 /**
  * Gives every server's unset settings their defaults, and checks what no
- * single directive can: settings that are missing or don't go together.
+ * single directive can: settings of a patient that are missing or don't go
+ * together. What other servers have is not looked at.
  * @param problem set on failure: one sentence that names the setting
  * @return APR_SUCCESS or APR_EINVAL
  */
@@ -68,5 +79,9 @@ void *patient_place_create(apr_pool_t *pool, char *place);
 void *patient_place_merge(apr_pool_t *pool, void *base, void *add);
 
 extern const command_rec patient_directives[];
+
+/** Prints what holds for a server, a directive a line, secrets kept. */
+void patient_conf_print(apr_file_t *out, const server_rec *s,
+                        apr_pool_t *pool);
 
 #endif

@@ -7,31 +7,91 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <apr_file_io.h>
 #include <apr_lib.h>
 #include <apr_network_io.h>
 #include <apr_strings.h>
 
 #include "patient.h"
 
-/* A value written env:NAME is the environment's, byte for byte: httpd's own
- * ${NAME} would be parsed for quotes and backslashes. */
-static const char *resolve(const char *value)
+/* Longer than any value that makes sense. */
+#define VALUE_MAX 8192
+
+/* The whole of a file but a last newline: a secret's better place than a
+ * configuration that mod_info shows. Read while httpd starts, so by root. */
+static const char *read_value(const char **value, cmd_parms *cmd,
+                              const char *name)
 {
-    if (strncmp(value, "env:", 4) == 0) {
-        value = getenv(value + 4);
+    const char *path = ap_server_root_relative(cmd->pool, name);
+    char *text = apr_palloc(cmd->pool, VALUE_MAX + 1);
+    apr_size_t len = 0;
+    apr_file_t *file;
+    apr_status_t rv = path ? apr_file_open(&file, path, APR_READ,
+                                           APR_OS_DEFAULT, cmd->temp_pool)
+                           : APR_EBADPATH;
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_read_full(file, text, VALUE_MAX + 1, &len);
+        apr_file_close(file);
     }
-    return value && *value ? value : NULL;
+    if (rv != APR_SUCCESS && !APR_STATUS_IS_EOF(rv)) {
+        return apr_psprintf(cmd->pool, "%s: the file %s cannot be read: %pm",
+                            cmd->cmd->name, name, &rv);
+    }
+    if (len > VALUE_MAX || memchr(text, '\0', len) != NULL) {
+        return apr_psprintf(cmd->pool, "%s: the file %s has more than %d "
+                            "bytes, or a NUL", cmd->cmd->name, name,
+                            VALUE_MAX);
+    }
+    len -= len > 0 && text[len - 1] == '\n';
+    text[len] = '\0';
+    *value = text;
+    return NULL;
 }
 
-static const char *take_text(cmd_parms *cmd, void *place, const char *value)
+/* A value written env:NAME is the environment's, byte for byte: httpd's own
+ * ${NAME} would be parsed for quotes and backslashes. Written file:PATH it is
+ * what stands in that file.
+ * @param value NULL: empty, or not set
+ * @return what is wrong, or NULL */
+static const char *resolve(const char **value, cmd_parms *cmd,
+                           const char *text)
 {
-    char *conf = ap_get_module_config(cmd->server->module_config,
-                                      &patient_module);
-    apr_size_t offset = (apr_size_t)cmd->info;
+    const char *problem = NULL;
+
+    *value = text;
+    if (strncmp(text, "env:", 4) == 0) {
+        *value = getenv(text + 4);
+    }
+    else if (strncmp(text, "file:", 5) == 0) {
+        problem = read_value(value, cmd, text + 5);
+    }
+    if (*value != NULL && **value == '\0') {
+        *value = NULL;
+    }
+    return problem;
+}
+
+static void *conf_of(cmd_parms *cmd)
+{
+    return ap_get_module_config(cmd->server->module_config, &patient_module);
+}
+
+static void put_text(cmd_parms *cmd, const char *value)
+{
+    *(const char **)((char *)conf_of(cmd) + (apr_size_t)cmd->info) = value;
+}
+
+static const char *take_text(cmd_parms *cmd, void *place, const char *text)
+{
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
 
     (void)place;
-    *(const char **)(conf + offset) = resolve(value);
-    return NULL;
+    if (problem == NULL) {
+        put_text(cmd, value);
+    }
+    return problem;
 }
 
 /* What a directive with a number takes, and where it goes. */
@@ -44,16 +104,15 @@ typedef struct number_t {
 
 static const char *take_number(cmd_parms *cmd, void *place, const char *text)
 {
-    char *conf = ap_get_module_config(cmd->server->module_config,
-                                      &patient_module);
     const number_t *number = cmd->info;
-    const char *value = resolve(text);
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
     apr_int64_t n;
     char *end;
 
     (void)place;
-    if (value == NULL) {
-        return NULL;            /* env:NAME, and not set: the default */
+    if (problem != NULL || value == NULL) {
+        return problem;         /* env:NAME, and not set: the default */
     }
     errno = 0;
     n = apr_strtoi64(value, &end, 10);
@@ -64,18 +123,22 @@ static const char *take_number(cmd_parms *cmd, void *place, const char *text)
                             cmd->cmd->name, value, number->min, number->max,
                             number->unit);
     }
-    *(apr_int64_t *)(conf + number->offset) = n * number->scale;
+    *(apr_int64_t *)((char *)conf_of(cmd) + number->offset)
+        = n * number->scale;
     return NULL;
 }
 
 static const char *take_chaos_mode(cmd_parms *cmd, void *place,
                                    const char *text)
 {
-    patient_conf_t *conf = ap_get_module_config(cmd->server->module_config,
-                                                &patient_module);
-    const char *value = resolve(text);
+    patient_conf_t *conf = conf_of(cmd);
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
 
     (void)place;
+    if (problem != NULL) {
+        return problem;
+    }
     if (value == NULL || strcmp(value, "false") == 0) {
         conf->chaos_mode = 0;
     }
@@ -92,36 +155,52 @@ static const char *take_chaos_mode(cmd_parms *cmd, void *place,
 static const char *take_chaos_upstream(cmd_parms *cmd, void *place,
                                        const char *text)
 {
-    const char *value = resolve(text);
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
 
+    (void)place;
+    if (problem != NULL) {
+        return problem;
+    }
     if (value != NULL && strncmp(value, "http://", 7) != 0
         && strncmp(value, "https://", 8) != 0) {
         return apr_psprintf(cmd->pool, "%s: '%s' is no http or https URL",
                             cmd->cmd->name, value);
     }
-    return take_text(cmd, place, text);
+    put_text(cmd, value);
+    return NULL;
 }
 
-static const char *take_file(cmd_parms *cmd, void *place, const char *text)
+static const char *take_path(cmd_parms *cmd, void *place, const char *text)
 {
-    const char *value = resolve(text);
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
 
-    return take_text(cmd, place, value
-                     ? ap_server_root_relative(cmd->pool, value) : "");
+    (void)place;
+    if (problem == NULL && value != NULL) {
+        value = ap_server_root_relative(cmd->pool, value);
+        problem = value ? NULL
+                        : apr_psprintf(cmd->pool, "%s: '%s' is no path",
+                                       cmd->cmd->name, text);
+    }
+    if (problem == NULL) {
+        put_text(cmd, value);
+    }
+    return problem;
 }
 
 static const char *take_chaos_endpoint(cmd_parms *cmd, void *place,
                                        const char *text)
 {
-    patient_conf_t *conf = ap_get_module_config(cmd->server->module_config,
-                                                &patient_module);
-    const char *value = resolve(text);
+    patient_conf_t *conf = conf_of(cmd);
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
     char *host, *scope;
     apr_port_t port;
 
     (void)place;
-    if (value == NULL) {
-        return NULL;
+    if (problem != NULL || value == NULL) {
+        return problem;
     }
     if (apr_parse_addr_port(&host, &scope, &port, value, cmd->pool)
         != APR_SUCCESS || host == NULL || port == 0) {
@@ -135,11 +214,8 @@ static const char *take_chaos_endpoint(cmd_parms *cmd, void *place,
 
 static const char *take_engine(cmd_parms *cmd, void *place, int on)
 {
-    patient_conf_t *conf = ap_get_module_config(cmd->server->module_config,
-                                                &patient_module);
-
     (void)place;
-    conf->engine = on;
+    ((patient_conf_t *)conf_of(cmd))->engine = on;
     return NULL;
 }
 
@@ -188,9 +264,14 @@ const command_rec patient_directives[] = {
     AP_INIT_TAKE1("PatientDatabasePort", take_number,
                   (void *)&database_port, RSRC_CONF,
                   "the database's port, as shown in the log"),
+    AP_INIT_TAKE1("PatientDatabaseHome", take_path,
+                  (void *)FIELD(database_home), RSRC_CONF,
+                  "the directory whose my.cnf libmariadb reads, relative to "
+                  "ServerRoot: MARIADB_HOME for httpd's children"),
     AP_INIT_TAKE1("PatientJwtSecret", take_text,
                   (void *)FIELD(jwt_secret), RSRC_CONF,
-                  "the key that signs tokens; better env:NAME than in here"),
+                  "the key that signs tokens; better env:NAME or file:PATH "
+                  "than in here"),
     AP_INIT_TAKE1("PatientTokenLifetime", take_number,
                   (void *)&token_lifetime, RSRC_CONF,
                   "seconds until a token expires"),
@@ -236,7 +317,7 @@ const command_rec patient_directives[] = {
     AP_INIT_TAKE1("PatientChaosMaxIncidents", take_number,
                   (void *)&chaos_max_incidents, RSRC_CONF,
                   "incidents that may run at once"),
-    AP_INIT_TAKE1("PatientLedger", take_file, (void *)FIELD(ledger),
+    AP_INIT_TAKE1("PatientLedger", take_path, (void *)FIELD(ledger),
                   RSRC_CONF,
                   "the file that keeps the truth about each incident, "
                   "relative to ServerRoot"),
@@ -244,3 +325,61 @@ const command_rec patient_directives[] = {
                  "On opens the operator's routes of this place"),
     { .name = NULL }
 };
+
+/* ---- what holds ---- */
+
+static const char *print_text(const command_rec *directive,
+                              const patient_conf_t *conf)
+{
+    const char *text = *(const char *const *)(
+        (const char *)conf + (apr_size_t)directive->cmd_data);
+
+    if (text == NULL) {
+        return "(none)";
+    }
+    return directive->cmd_data == (void *)FIELD(jwt_secret)
+        || directive->cmd_data == (void *)FIELD(chaos_token)
+        ? "(set)" : text;
+}
+
+static const char *print_number(const command_rec *directive,
+                                const patient_conf_t *conf, apr_pool_t *pool)
+{
+    const number_t *number = directive->cmd_data;
+    apr_int64_t n = *(const apr_int64_t *)(
+        (const char *)conf + number->offset);
+
+    return apr_psprintf(pool, "%" APR_INT64_T_FMT, n / number->scale);
+}
+
+static const char *print_value(const command_rec *directive,
+                               const patient_conf_t *conf, apr_pool_t *pool)
+{
+    if (directive->AP_TAKE1 == take_number) {
+        return print_number(directive, conf, pool);
+    }
+    if (directive->AP_TAKE1 == take_chaos_mode) {
+        return conf->chaos_mode ? "true" : "false";
+    }
+    if (directive->AP_TAKE1 == take_chaos_endpoint) {
+        return conf->chaos_endpoint_host
+            ? apr_psprintf(pool, "%s:%d", conf->chaos_endpoint_host,
+                           conf->chaos_endpoint_port)
+            : "(none)";
+    }
+    return directive->args_how == FLAG ? conf->engine == 1 ? "On" : "Off"
+                                       : print_text(directive, conf);
+}
+
+void patient_conf_print(apr_file_t *out, const server_rec *s,
+                        apr_pool_t *pool)
+{
+    const command_rec *directive;
+
+    for (directive = patient_directives; directive->name; directive++) {
+        if (directive->req_override == RSRC_CONF) {
+            apr_file_printf(out, "  %s %s\n", directive->name,
+                            print_value(directive, patient_conf(s), pool));
+        }
+    }
+}

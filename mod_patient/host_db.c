@@ -234,7 +234,7 @@ void host_db_fill(chaos_host_t *host, apr_pool_t *pool)
     apr_thread_cond_create(&self->returned, pool);
     /* Room for every connection there can be: growing it would allocate from
      * a pool that several threads see. */
-    host->pool_max = db_configured_max();
+    host->pool_max = db_max(self->db);
     self->threads = apr_array_make(pool, host->pool_max + 1,
                                    sizeof(unsigned long));
     host->connect = connect_to;

@@ -5,6 +5,7 @@
  * hands on to the room whose business it is.
  */
 #include <httpd.h>
+#include <ap_expr.h>
 #include <ap_mpm.h>
 #include <http_config.h>
 #include <http_core.h>
@@ -30,10 +31,17 @@
 #include "log/context.h"
 #include "log/errorlog.h"
 #include "patient.h"
+#include "status.h"
 #include "store/db.h"
 #include "task.h"
 #include "ward.h"
 #include "watch.h"
+
+/* NOTE_OURS is set where the configuration gives a request to us. */
+#define NOTE_OURS "patient-handler"
+
+/* The server that is the patient; NULL: none is, and nothing is done. */
+static server_rec *home;
 
 /* This child's way to the database. */
 static db_t *database;
@@ -64,18 +72,57 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog,
     (void)pconf;
     (void)plog;
     errorlog_server(s);
+    home = NULL;
     if (patient_conf_check(&problem, s, ptemp) != APR_SUCCESS) {
         return refuse_start(problem);
+    }
+    home = patient_home(s);
+    if (home != NULL) {
+        errorlog_server(home);
     }
     return OK;
 }
 
-static void announce(server_rec *s)
+/* "httpd -t -D DUMP_PATIENT" */
+static void print_config(apr_pool_t *pconf, server_rec *s)
 {
-    const patient_conf_t *conf = patient_conf(s);
+    apr_file_t *out;
+
+    if (!ap_exists_config_define("DUMP_PATIENT")
+        || apr_file_open_stdout(&out, pconf) != APR_SUCCESS) {
+        return;
+    }
+    for (; s != NULL; s = s->next) {
+        apr_file_puts(s->defn_name
+                      ? apr_psprintf(pconf, "Patient settings of %s:%u\n",
+                                     s->defn_name, s->defn_line_number)
+                      : "Patient settings of the main server\n", out);
+        patient_conf_print(out, s, pconf);
+    }
+}
+
+/* Whether operator routes are open on any server, or, so it is asked, without
+ * a token. */
+static int is_open(int without_token)
+{
+    server_rec *s;
+
+    for (s = home; s != NULL; s = s->next) {
+        const patient_conf_t *conf = patient_conf(s);
+
+        if (conf->engine == 1 && conf->chaos_mode
+            && !(without_token && conf->chaos_token != NULL)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void announce(void)
+{
     event_t event;
 
-    if (conf->chaos_mode && conf->chaos_token == NULL) {
+    if (is_open(1)) {
         errorlog_open(&event, EVENT_WARNING, "CONFIGURATION WARNING");
         event_str(&event, "message", "operator routes are open: no token is "
                   "set for them");
@@ -89,7 +136,8 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
     apr_status_t rv;
 
     (void)plog;
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+    if (home == NULL
+        || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;              /* the configuration will be read once more */
     }
     errorlog_task(task_find(ptemp));
@@ -103,31 +151,47 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));
     }
-    if ((rv = watch_open(s, pconf)) != APR_SUCCESS) {
+    if ((rv = watch_open(home, pconf)) != APR_SUCCESS) {
         return refuse_start("mod_watchdog is not loaded");
     }
-    if ((rv = decoy_open(patient_conf(s), pconf)) != APR_SUCCESS) {
+    if (is_open(0)
+        && (rv = decoy_open(patient_conf(home), pconf)) != APR_SUCCESS) {
         return refuse_start(apr_psprintf(ptemp, "no loopback port: %pm",
                                          &rv));
     }
-    rv = ledger_open(patient_conf(s)->ledger, pconf);
+    rv = ledger_open(patient_conf(home)->ledger, pconf);
     if (rv != APR_SUCCESS) {
         return refuse_start(apr_psprintf(
             ptemp, "PatientLedger: %s cannot be written: %pm",
-            patient_conf(s)->ledger, &rv));
+            patient_conf(home)->ledger, &rv));
     }
-    announce(s);
+    status_open(home);
+    announce();
     return OK;
+}
+
+/* Before mod_dbd's own, which may connect at once. */
+static void prepare_child(apr_pool_t *pchild, server_rec *s)
+{
+    (void)pchild;
+    (void)s;
+    if (home != NULL) {
+        db_find_options(home);
+    }
 }
 
 static void start_child(apr_pool_t *pchild, server_rec *s)
 {
-    const patient_conf_t *conf = patient_conf(s);
     apr_status_t rv;
 
+    (void)s;
+    if (home == NULL) {
+        return;
+    }
     json_object_seed(0);
     board_child_enter(pchild);
-    rv = db_create(&database, s, (int)conf->pool_waiters, pchild);
+    rv = db_create(&database, home, (int)patient_conf(home)->pool_waiters,
+                   pchild);
     if (rv == APR_SUCCESS) {
         rv = api_start(pchild);
     }
@@ -140,7 +204,7 @@ static void start_child(apr_pool_t *pchild, server_rec *s)
                      : apr_psprintf(pchild, "child not ready: %pm", &rv));
         return;
     }
-    ward_start(database, s, pchild);
+    ward_start(database, home, pchild);
 }
 
 /* httpd says nothing of a child that was killed, as the kernel does when
@@ -186,17 +250,42 @@ static int dress(request_rec *r)
     return DECLINED;
 }
 
-/* Nothing is served from the file system: don't look there. */
+/* What "SetHandler" says for the request's location, or NULL. */
+static const char *handler_of(request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    const char *problem = NULL;
+    const char *name = core->handler;
+
+    if (core->expr_handler != NULL) {
+        name = ap_expr_str_exec(r, core->expr_handler, &problem);
+    }
+    return problem ? NULL : name;
+}
+
+/* Asked here, because map_to_storage sees nothing of locations. */
+static int note_ours(request_rec *r)
+{
+    const char *name = is_patient(r) ? handler_of(r) : NULL;
+
+    if (name != NULL && strcmp(name, PATIENT_HANDLER) == 0) {
+        apr_table_setn(r->notes, NOTE_OURS, "1");
+    }
+    return DECLINED;
+}
+
+/* What we answer is not in the file system: don't look there. */
 static int skip_files(request_rec *r)
 {
-    return is_patient(r) ? OK : DECLINED;
+    return apr_table_get(r->notes, NOTE_OURS) ? OK : DECLINED;
 }
 
 static int answer(request_rec *r)
 {
     int status;
 
-    if (r->handler == NULL || strcmp(r->handler, PATIENT_HANDLER) != 0) {
+    if (r->handler == NULL || strcmp(r->handler, PATIENT_HANDLER) != 0
+        || !is_patient(r)) {
         return DECLINED;
     }
     if (database == NULL) {
@@ -204,6 +293,7 @@ static int answer(request_rec *r)
     }
     context_request(r);
     context_enter(r);
+    reply_share(r);
     board_inflight(1);
     status = api_answer(r, database);
     board_inflight(-1);
@@ -234,13 +324,17 @@ static void register_hooks(apr_pool_t *p)
     db_register();
     reply_register();
     persist_register();
+    status_register();
     ap_hook_optional_fn_retrieve(db_find_functions, NULL, NULL,
                                  APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(print_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(open_shared, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(prepare_child, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(start_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_status(note_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(dress, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_translate_name(note_ours, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_map_to_storage(skip_files, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(answer, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(cover_error, NULL, NULL, APR_HOOK_LAST);

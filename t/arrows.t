@@ -10,12 +10,13 @@ my $root = "$FindBin::Bin/..";
 # no folder is a room of its own. Nothing points back up, and store/ and http/
 # do not know each other.
 my %MAY = (
-    'mod_patient' => 'api watch ward host decoy drain ledger incident store http '
+    'mod_patient' => 'api status watch ward host decoy drain ledger incident store http '
                 . 'log board conf patient gate upstream emf task',
     'api'      => 'host decoy ledger incident figures store http log board '
                 . 'conf patient auth gate grant upstream vitals chaos',
     'watch'    => 'ward host ledger incident emf log board conf grant '
                 . 'vitals',
+    'status'   => 'board conf',
     'ward'     => 'host incident conf vitals',
     'host'     => 'host_db decoy incident store log board conf patient auth '
                 . 'cache grant upstream vitals chaos',

@@ -36,18 +36,6 @@ static apr_uint64_t count_all(const board_histogram_t *histogram)
 
 /* ---- JSON ---- */
 
-/* Adds up one status class over all routes. */
-static apr_uint64_t count_class(const board_sums_t *sums, int class)
-{
-    apr_uint64_t count = 0;
-    int route;
-
-    for (route = 0; route < BOARD_ROUTES_MAX; route++) {
-        count += count_all(&sums->requests[route][class]);
-    }
-    return count;
-}
-
 /* In milliseconds, over all requests since the start. */
 static json_t *quantile_json(const board_sums_t *sums, double share)
 {
@@ -64,7 +52,7 @@ static json_t *requests_json(const board_sums_t *sums)
     int class;
 
     for (class = 0; class < BOARD_CLASSES; class++) {
-        apr_uint64_t count = count_class(sums, class);
+        apr_uint64_t count = board_count_class(sums, class);
 
         total += count;
         json_object_set_new(requests, class_names[class],

@@ -17,7 +17,8 @@
 #include "log/symptom.h"
 #include "store/db.h"
 
-/* Workers of a child that are kept for routes that must answer. */
+/* Workers of a child that are kept for routes that must answer: so many, but
+ * no more than a quarter. */
 #define RESERVED_WORKERS 8
 
 /* Seconds for which a browser may keep the answer to a preflight. */
@@ -75,11 +76,14 @@ static int answer_wrong_method(call_t *call, const char *allow)
  * lives, and what makes it well again. */
 static int is_too_busy(const route_t *route)
 {
-    int threads;
+    int threads, reserve;
 
-    return !(route->flags & ROUTE_VITAL)
-        && ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) == APR_SUCCESS
-        && board_inflight_here() > threads - RESERVED_WORKERS;
+    if (route->flags & ROUTE_VITAL
+        || ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS) {
+        return 0;
+    }
+    reserve = threads / 4 < RESERVED_WORKERS ? threads / 4 : RESERVED_WORKERS;
+    return board_inflight_here() > threads - reserve;
 }
 
 static int answer_busy(call_t *call)

@@ -126,13 +126,18 @@ static void allow_origin(request_rec *r, const char *allowed)
 
 void reply_dress(request_rec *r)
 {
-    if (apr_table_get(r->err_headers_out, "X-Request-Id") != NULL) {
-        return;
-    }
     apr_table_setn(r->err_headers_out, "X-Request-Id",
                    context_request(r)->id);
-    apr_table_setn(r->err_headers_out, "Access-Control-Expose-Headers",
-                   "X-Request-Id");
+}
+
+void reply_share(request_rec *r)
+{
+    static const char expose[] = "Access-Control-Expose-Headers";
+
+    if (apr_table_get(r->err_headers_out, expose) != NULL) {
+        return;                 /* an error while it was being answered */
+    }
+    apr_table_setn(r->err_headers_out, expose, "X-Request-Id");
     allow_origin(r, patient_conf(r->server)->cors_origin);
 }
 
@@ -204,5 +209,6 @@ void reply_register(void)
 void reply_cover_error(request_rec *r)
 {
     reply_dress(r);
+    reply_share(r);
     ap_add_output_filter_handle(error_filter, NULL, r, r->connection);
 }

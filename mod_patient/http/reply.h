@@ -31,11 +31,13 @@ int reply_text(call_t *call, const char *type, const char *text,
 /** Sends a status without a body. */
 int reply_empty(call_t *call, int status);
 
-/**
- * Sets what every answer has, errors of httpd itself included: X-Request-Id
- * and the CORS headers.  Once a request, as early as its headers are there.
- */
+/** Gives every answer its X-Request-Id, errors of httpd itself included. As
+ * early as the request's headers are there. */
 void reply_dress(request_rec *r);
+
+/** Sets the CORS headers: on what the patient answers and on errors, but not
+ * on what another handler of the same server has to say. */
+void reply_share(request_rec *r);
 
 /** From now on, an error that httpd itself answers has a JSON body: in
  * register_hooks, and for each such error. */

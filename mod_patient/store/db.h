@@ -39,11 +39,18 @@ void db_register(void);
 /** Finds mod_dbd's functions. When optional functions are retrieved. */
 void db_find_functions(void);
 
-/** The pool's size as configured (DBDMax). In the parent. */
-int db_configured_max(void);
+/**
+ * Tells libmariadb where its option file is (PatientDatabaseHome). In
+ * child_init, before anything connects.
+ */
+void db_find_options(const server_rec *s);
+
+/** The pool's size as configured (DBDMax). */
+int db_max(const db_t *db);
 
 /**
  * Opens the gate of this child. In child_init.
+ * @param s the server whose DBD* directives are meant
  * @param waiters how many requests may wait for a connection at once
  */
 apr_status_t db_create(db_t **db, server_rec *s, int waiters,

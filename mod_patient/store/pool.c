@@ -34,6 +34,7 @@ static __thread int made_connection;
 
 struct db_t {
     server_rec *s;
+    int max;
     gate_t *gate;
     breaker_t *breaker;
 };
@@ -79,27 +80,49 @@ void db_register(void)
                       APR_HOOK_FIRST);
 }
 
-static int find_max(const ap_directive_t *directive, int max)
+void db_find_options(const server_rec *s)
 {
+    const char *home = patient_conf(s)->database_home;
+
+    if (home != NULL) {
+        setenv("MARIADB_HOME", home, 1);
+    }
+}
+
+static int is_section_of(const ap_directive_t *directive, const server_rec *s)
+{
+    return s->defn_name != NULL
+        && directive->line_num == (int)s->defn_line_number
+        && strcmp(directive->filename, s->defn_name) == 0;
+}
+
+/* DBDMax as it holds for a server: its own, else that of the main server. */
+static int find_max(const ap_directive_t *directive, const server_rec *s,
+                    int max)
+{
+    int own = 0;
+
     for (; directive != NULL; directive = directive->next) {
         if (ap_cstr_casecmp(directive->directive, "DBDMax") == 0) {
             max = atoi(directive->args);
         }
-        max = find_max(directive->first_child, max);
+        else if (ap_cstr_casecmp(directive->directive, "<VirtualHost") == 0
+                 && is_section_of(directive, s)) {
+            own = find_max(directive->first_child, s, 0);
+        }
     }
-    return max;
+    return own ? own : max;
 }
 
-int db_configured_max(void)
+int db_max(const db_t *db)
 {
-    return find_max(ap_conftree, DBD_MAX_DEFAULT);
+    return db->max;
 }
 
 apr_status_t db_create(db_t **out, server_rec *s, int waiters,
                        apr_pool_t *pchild)
 {
     db_t *db = apr_pcalloc(pchild, sizeof(*db));
-    int max = db_configured_max();
     dberror_t reason;
     apr_status_t rv;
 
@@ -107,15 +130,16 @@ apr_status_t db_create(db_t **out, server_rec *s, int waiters,
         return APR_ENOTIMPL;    /* mod_dbd is not loaded */
     }
     db->s = s;
+    db->max = find_max(ap_conftree, s, DBD_MAX_DEFAULT);
     dberror_parse(&reason, "no time left to connect",
                   patient_conf(s)->database_host,
                   (int)patient_conf(s)->database_port, pchild);
     rv = breaker_create(&db->breaker, &reason, pchild);
     if (rv == APR_SUCCESS) {
-        rv = gate_create(&db->gate, max, waiters, pchild);
+        rv = gate_create(&db->gate, db->max, waiters, pchild);
     }
     if (rv == APR_SUCCESS) {
-        board_pool_max(max);
+        board_pool_max(db->max);
         *out = db;
     }
     return rv;

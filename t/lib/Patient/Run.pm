@@ -30,7 +30,9 @@ my @ONCE = qw(
     compose
     config
     database
+    directives
     ecs
+    foreign
     launcher
     log_pipe
     mysql
@@ -39,6 +41,7 @@ my @ONCE = qw(
     password
     pool
     restart
+    status
     task
     tls
 );
