@@ -232,6 +232,9 @@ static const char *find_conflict(const patient_conf_t *a,
     if (a->pool_waiters != b->pool_waiters) {
         return "PatientPoolWaiters";
     }
+    if (a->metrics_interval != b->metrics_interval) {
+        return "PatientMetricsInterval";
+    }
     if (!is_same(a->chaos_endpoint_host, b->chaos_endpoint_host)
         || a->chaos_endpoint_port != b->chaos_endpoint_port) {
         return "PatientChaosDbEndpoint";

@@ -227,10 +227,9 @@ subtest 'a task can write where it must, and nowhere else' => sub {
 };
 
 subtest 'the image is the one that is built here' => sub {
-    my $image = eval { source('Dockerfile') };
+    my $image = source('Dockerfile');
     my $patient = container();
 
-    return pass('there is none yet') unless $image;
     my $run = named($patient->{Environment})->{PATIENT_RUN};
     like($image, qr/^EXPOSE $patient->{PortMappings}[0]{ContainerPort}$/m,
         'its port');
