@@ -199,7 +199,10 @@ static void cancel(chaos_host_t *host)
     }
     told = apr_array_make(pool, 16, sizeof(unsigned long));
     if (connect_open(&mysql, &error, NULL, 0, CANCEL_PATIENCE, pool)
-        == APR_SUCCESS) {
+        != APR_SUCCESS) {
+        db_log_error(&error);
+    }
+    else {
         apr_thread_mutex_lock(self->mutex);
         while ((thread = next_to_tell(self, told)) != 0) {
             APR_ARRAY_PUSH(told, unsigned long) = thread;

@@ -65,6 +65,7 @@ static MYSQL *open_line(apr_pool_t **own)
     }
     if (connect_open(&mysql, &error, NULL, 0, HOST_DB_CONNECT_TIMEOUT, *own)
         != APR_SUCCESS) {
+        host_db_report(&error, NULL, *own);
         apr_pool_destroy(*own);
         return NULL;
     }

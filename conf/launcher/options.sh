@@ -67,6 +67,12 @@ apply sql/schema.sql with; the tables must be there already"
         return 0
     }
     output=$(apply_schema) && return 0
+    case $output in
+        *TLS/SSL*) output="$output (is DB_SSL_CA the authority of its \
+certificate, and DB_HOST a name in it?)" ;;
+        *require_secure_transport*)
+            output="$output (it wants TLS: set DB_SSL_CA)" ;;
+    esac
     log warning 'SCHEMA WARNING' "sql/schema.sql could not be applied to \
 $DB_NAME at $DB_HOST:$DB_PORT: $output; $1"
     return 1

@@ -114,6 +114,10 @@ of addresses or networks" ;;
     if [ -n "$DB_SSL_CA" ] && [ ! -r "$DB_SSL_CA" ]; then
         fail "DB_SSL_CA: $DB_SSL_CA cannot be read"
     fi
+    if [ -n "$DB_SSL_CA" ] &&
+        ! grep -q '^-----BEGIN .*CERTIFICATE-----' "$DB_SSL_CA"; then
+        fail "DB_SSL_CA: $DB_SSL_CA holds no certificate (PEM)"
+    fi
     if [ "$NODE_ENV" = production ]; then
         if [ -z "$JWT_SECRET" ]; then
             fail 'JWT_SECRET is not set; NODE_ENV=production needs 32 bytes'

@@ -31,7 +31,7 @@ static void keep_reason(breaker_t *breaker, const dberror_t *error)
     };
     int i;
 
-    breaker->reason = *error;   /* name and code are constants */
+    breaker->reason = *error;   /* name, code, hint: constants */
     for (i = 0; i < 4; i++) {
         apr_cpystrn(breaker->texts[i], from[i] ? from[i] : "",
                     sizeof(breaker->texts[i]));

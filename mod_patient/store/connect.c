@@ -29,6 +29,15 @@ static void set_options(MYSQL *mysql, int over_tcp, unsigned int seconds)
     }
 }
 
+/* The place is the option file's where the caller left it to that. */
+static void explain_failure(dberror_t *error, MYSQL *mysql, const char *host,
+                            int port, apr_pool_t *pool)
+{
+    dberror_set(error, mysql_errno(mysql), mysql_sqlstate(mysql),
+                mysql_error(mysql), host ? host : mysql->options.host,
+                port ? port : (int)mysql->options.port, pool);
+}
+
 static apr_status_t close_mysql(void *data)
 {
     mysql_close(data);
@@ -49,9 +58,8 @@ apr_status_t connect_open(struct st_mysql **mysql, dberror_t *error,
     }
     set_options(handle, host != NULL, whole_seconds(timeout));
     if (mysql_real_connect(handle, host, NULL, NULL, NULL, (unsigned int)port,
-                           NULL, 0) == NULL) {
-        dberror_set(error, mysql_errno(handle), mysql_sqlstate(handle),
-                    mysql_error(handle), host, port, pool);
+                           NULL, CLIENT_REMEMBER_OPTIONS) == NULL) {
+        explain_failure(error, handle, host, port, pool);
         mysql_close(handle);
         return APR_EGENERAL;
     }

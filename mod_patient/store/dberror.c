@@ -38,7 +38,8 @@ typedef struct known_t {
 
 /* Numbers, codes and words are MySQL's and MariaDB's; the names are what
  * Sequelize's MySQL dialect makes of them.  A text is searched for the words
- * of a row only after those of the rows above it. */
+ * of a row only after those of the rows above it; of several rows with one
+ * number, the last stands for all other words. */
 static const known_t known_errors[] = {
     { 2002, NOT_REACHED, NULL, NULL, " server on '" },
     { 2002, NOT_REACHED, NULL, NULL, " server through socket '" },
@@ -67,6 +68,9 @@ static const known_t known_errors[] = {
       NULL },
     { 2012, TURNED_AWAY, CONNECTION_ERROR, "CR_SERVER_HANDSHAKE_ERR",
       "Error in server handshake" },
+    { 2026, LOST, NULL, NULL, "TLS/SSL error: unexpected eof" },
+    { 2026, LOST, NULL, NULL, "TLS/SSL error: Connection reset by peer" },
+    { 2026, LOST, NULL, NULL, "TLS/SSL error: Broken pipe" },
     { 2026, INSECURE, CONNECTION_ERROR, "HANDSHAKE_SSL_ERROR",
       "TLS/SSL error: " },
     { 2059, TURNED_AWAY, CONNECTION_ERROR, "CR_AUTH_PLUGIN_CANNOT_LOAD",
@@ -117,6 +121,21 @@ static const known_t known_errors[] = {
 
 #define KNOWN_ERRORS (sizeof(known_errors) / sizeof(known_errors[0]))
 
+/* What to do where it is a setting that is wrong, and which. */
+static const struct {
+    unsigned int number;
+    const char *words;
+    const char *hint;
+} hints[] = {
+    { 2026, "Validation of SSL server certificate failed",
+      "DB_HOST is none of the names in the server's certificate" },
+    { 2026, "SSL is required, but the server does not support it",
+      "the server offers no TLS, which DB_SSL_CA asks for" },
+    { 2026, "certificate",
+      "DB_SSL_CA must hold the authority of the server's certificate" },
+    { 3159, "", "the server wants TLS: set DB_SSL_CA" }
+};
+
 /* How much of the place Node tells in the message. */
 typedef enum { NO_PLACE, HOST, HOST_PORT } place_e;
 
@@ -150,16 +169,25 @@ static const cause_t resolver_causes[] = {
     { 0, "SequelizeHostNotFoundError", "ENOTFOUND", HOST }
 };
 
-static const known_t *find_number(unsigned int number)
+static int has_words(const known_t *known, const char *native)
 {
+    return known->words != NULL && strstr(native, known->words) != NULL;
+}
+
+static const known_t *find_number(unsigned int number, const char *native)
+{
+    const known_t *found = NULL;
     apr_size_t i;
 
     for (i = 0; i < KNOWN_ERRORS; i++) {
         if (known_errors[i].number == number) {
-            return &known_errors[i];
+            found = &known_errors[i];
+            if (has_words(found, native)) {
+                break;
+            }
         }
     }
-    return NULL;
+    return found;
 }
 
 static const known_t *find_words(const char *native)
@@ -167,9 +195,21 @@ static const known_t *find_words(const char *native)
     apr_size_t i;
 
     for (i = 0; i < KNOWN_ERRORS; i++) {
-        if (known_errors[i].words != NULL
-            && strstr(native, known_errors[i].words) != NULL) {
+        if (has_words(&known_errors[i], native)) {
             return &known_errors[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *find_hint(unsigned int number, const char *native)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+        if (hints[i].number == number
+            && strstr(native, hints[i].words) != NULL) {
+            return hints[i].hint;
         }
     }
     return NULL;
@@ -269,6 +309,7 @@ static void explain(dberror_t *error, const known_t *known, apr_pool_t *pool)
         error->message = error->native;
     }
     error->is_connection = known->kind != FAILED;
+    error->hint = find_hint(known->number, error->native);
 }
 
 static const char *unknown_code(unsigned int number, apr_pool_t *pool)
@@ -293,9 +334,10 @@ void dberror_set(dberror_t *error, unsigned int number, const char *sqlstate,
                  const char *native, const char *host, int port,
                  apr_pool_t *pool)
 {
-    const known_t *known = find_number(number);
+    const known_t *known;
 
     fill(error, native, host, port, pool);
+    known = find_number(number, error->native);
     error->number = number;
     if (sqlstate != NULL) {
         error->sqlstate = apr_pstrdup(pool, sqlstate);
@@ -329,7 +371,7 @@ void dberror_parse(dberror_t *error, const char *native, const char *host,
 
 int dberror_is_lost(unsigned int number)
 {
-    const known_t *known = find_number(number);
+    const known_t *known = find_number(number, "");
 
     return known != NULL && (known->kind == LOST || known->kind == INSECURE);
 }
@@ -367,4 +409,7 @@ void dberror_describe(const dberror_t *error, struct event_t *event)
         event_str(event, "sqlstate", error->sqlstate);
     }
     event_str(event, "native", error->native);
+    if (error->hint != NULL) {
+        event_str(event, "hint", error->hint);
+    }
 }

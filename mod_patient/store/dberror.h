@@ -22,6 +22,8 @@ typedef struct dberror_t {
     const char *message;        /* "connect ECONNREFUSED db.example:3306" */
     const char *host;
     int port;
+    const char *hint;           /* a constant: what to do, where it is the
+                                 * settings that are wrong; or NULL */
     unsigned int is_connection : 1;  /* the database was not reached, turned
                                       * us away or went away: worth another
                                       * connection, not another statement */
@@ -56,7 +58,8 @@ const char *dberror_type(const dberror_t *error);
 /** "name: message", from pool. */
 const char *dberror_text(const dberror_t *error, apr_pool_t *pool);
 
-/** Adds error, parent, code, host, port, mysql_errno, sqlstate, native. */
+/** Adds error, parent, code, host, port, mysql_errno, sqlstate, native,
+ * hint. */
 void dberror_describe(const dberror_t *error, struct event_t *event);
 
 #endif

@@ -67,6 +67,16 @@ static const failure_t connecting[] = {
       "SequelizeConnectionError", "ETIMEDOUT", "connect ETIMEDOUT" },
     { 2026, "TLS/SSL error: self-signed certificate",
       "SequelizeConnectionError", "HANDSHAKE_SSL_ERROR", NULL },
+    { 2026, "TLS/SSL error: SSL is required, but the server does not support "
+            "it",
+      "SequelizeConnectionError", "HANDSHAKE_SSL_ERROR", NULL },
+    { 2026, "TLS/SSL error: unexpected eof while reading",
+      "SequelizeConnectionError", "PROTOCOL_CONNECTION_LOST", LOST },
+    { 2026, "TLS/SSL error: Connection reset by peer (104)",
+      "SequelizeConnectionError", "PROTOCOL_CONNECTION_LOST", LOST },
+    { 3159, "Connections using insecure transport are prohibited while "
+            "--require_secure_transport=ON.",
+      "SequelizeConnectionError", "ER_SECURE_TRANSPORT_REQUIRED", NULL },
     { 1045, "Access denied for user 'u'@'localhost' (using password: YES)",
       "SequelizeAccessDeniedError", "ER_ACCESS_DENIED_ERROR", NULL },
     { 1044, "Access denied for user 'u'@'127.0.0.1' to database 'nodb'",
@@ -220,6 +230,47 @@ static void test_host_from_words(void)
     tap_ok(error.host == NULL, "but not what is no host");
 }
 
+static json_t *describe(const dberror_t *error)
+{
+    event_t event;
+
+    event_open(&event, EVENT_ERROR, dberror_type(error), 0);
+    dberror_describe(error, &event);
+    return json_loads(event_close(&event), JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* Whether what is said of these words names the setting. */
+static void is_hinted(const char *native, const char *setting)
+{
+    dberror_t error;
+    json_t *line;
+    const char *hint;
+
+    dberror_parse(&error, native, PLACE, PORT, pool);
+    line = describe(&error);
+    hint = json_string_value(json_object_get(line, "hint"));
+    tap_ok(setting ? hint && strstr(hint, setting) : hint == NULL,
+           "%s: %s", native, setting ? setting : "no hint");
+    json_decref(line);
+}
+
+static void test_hints(void)
+{
+    is_hinted("TLS/SSL error: self-signed certificate in certificate chain",
+              "DB_SSL_CA");
+    is_hinted("TLS/SSL error: certificate has expired", "DB_SSL_CA");
+    is_hinted("TLS/SSL error: Validation of SSL server certificate failed",
+              "DB_HOST");
+    is_hinted("TLS/SSL error: SSL is required, but the server does not "
+              "support it", "DB_SSL_CA");
+    is_hinted("Connections using insecure transport are prohibited while "
+              "--require_secure_transport=ON.", "DB_SSL_CA");
+    is_hinted("TLS/SSL error: unexpected eof while reading", NULL);
+    is_hinted("TLS/SSL error: Connection timed out (110)", NULL);
+    is_hinted("Access denied for user 'certificate'@'localhost' (using "
+              "password: YES)", NULL);
+}
+
 static void test_copies(void)
 {
     char native[] = "Unknown database 'a'", host[] = "one";
@@ -230,15 +281,6 @@ static void test_copies(void)
     tap_ok(error.native[0] == 'U' && error.host[0] == 'o',
            "the words and the host are copied");
     tap_is_str(error.sqlstate, "", "no SQLSTATE is an empty one");
-}
-
-static json_t *describe(const dberror_t *error)
-{
-    event_t event;
-
-    event_open(&event, EVENT_ERROR, dberror_type(error), 0);
-    dberror_describe(error, &event);
-    return json_loads(event_close(&event), JSON_REJECT_DUPLICATES, NULL);
 }
 
 static void test_description(void)
@@ -289,6 +331,7 @@ int main(void)
     test_words_of_mod_dbd();
     test_lost();
     test_host_from_words();
+    test_hints();
     test_copies();
     test_description();
     apr_pool_destroy(pool);

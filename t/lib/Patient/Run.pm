@@ -24,7 +24,7 @@ my %DEFAULT = (
 # These start a patient of their own and never talk to the common server, so
 # a second round with another number of children would show nothing new.
 my @ONCE = qw(arrows chaos_control chaos_tool config database launcher log_pipe
-    outage password pool restart task);
+    outage password pool restart task tls);
 
 # Judges the error log that all the others have left behind.
 my $LAST = 'log';

@@ -12,7 +12,7 @@ our @EXPORT = qw(sql sql_text);
 # The rows that a statement gives, each a list of strings. NULL reads 'NULL';
 # a tab, a newline or a backslash comes back escaped, so ask for HEX() where
 # bytes matter. The database is the common server's, or %on says which: host,
-# port, user, password, database.
+# port, ca, or socket; user, password, database.
 sub sql ($statement, %on) {
     my $session = Patient::Sql->open(%on);
     my @rows = $session->run($statement);
@@ -28,12 +28,15 @@ sub sql_text ($string) {
 
 # A session of its own, to hold locks with.
 sub open ($class, %on) {
-    local $ENV{MYSQL_PWD} = $on{password} // $ENV{DB_PASSWORD};
-    my $pid = IPC::Open2::open2(my $out, my $in, 'mariadb', '--no-defaults',
-        '--batch', '--skip-column-names', '--unbuffered', '--protocol=tcp',
-        '--default-character-set=utf8mb4',
+    my $ca = $on{ca} // $ENV{DB_SSL_CA} // '';
+    my @way = $on{socket} ? ("--socket=$on{socket}") : ('--protocol=tcp',
         '--host=' . ($on{host} // $ENV{DB_HOST}),
         '--port=' . ($on{port} // $ENV{DB_PORT}),
+        length $ca ? ("--ssl-ca=$ca", '--ssl-verify-server-cert') : ());
+    local $ENV{MYSQL_PWD} = $on{password} // $ENV{DB_PASSWORD};
+    my $pid = IPC::Open2::open2(my $out, my $in, 'mariadb', '--no-defaults',
+        '--batch', '--skip-column-names', '--unbuffered',
+        '--default-character-set=utf8mb4', @way,
         '--user=' . ($on{user} // $ENV{DB_USER}),
         $on{database} // $ENV{DB_NAME});
     $in->autoflush(1);
