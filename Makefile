@@ -15,7 +15,8 @@ chaos_sources   := $(wildcard chaos/*.c)
 cli_sources     := $(wildcard chaos/cli/*.c)
 unit_sources    := $(wildcard t/unit/*.c)
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
-scripts         := conf/patientctl conf/deps .ci/run .ci/suites t/bare-machine
+scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
+    t/bare-machine t/get-mysql
 
 # What both the module and patient-chaos are made of. It is compiled without
 # httpd's headers in reach, which keeps it free of httpd.
@@ -117,10 +118,15 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-unit lint
+.PHONY: test test-mysql test-unit lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test all $(unit_programs)
 	@.ci/suites
+
+test-mysql: ## the suites on Oracle's MySQL, over TLS, in place of MariaDB
+test-mysql: deps-runtime deps-database deps-test all
+	@t/get-mysql build/mysql
+	@PATIENT_TEST_MYSQL=build/mysql .ci/suites
 
 test-unit: ## the tests that need no server
 test-unit: deps-test $(unit_programs) build/patient-chaos

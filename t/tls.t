@@ -250,7 +250,7 @@ subtest 'a server that wants TLS, and no DB_SSL_CA' => sub {
         DB_SSL_CA => undef);
     my ($code, $hint) = $ENV{PATIENT_TEST_MYSQL}
         ? ('ER_SECURE_TRANSPORT_REQUIRED', qr/set DB_SSL_CA/)
-        : ('ER_ACCESS_DENIED_ERROR', qr/\A\z/);
+        : ('ER_ACCESS_DENIED_ERROR', qr/\A(?!.*DB_SSL_CA)/s);
 
     is_json(request(GET => '/health', port => $patient->port), 503,
         '/health is 503');
@@ -258,6 +258,10 @@ subtest 'a server that wants TLS, and no DB_SSL_CA' => sub {
         $patient->log->since;
     is($line->{code}, $code, 'the log says why');
     like($line->{hint} // '', $hint, 'and what to do, where it can know');
+    ($line) = grep { $_->{type} eq 'SCHEMA WARNING' } $patient->log->since;
+    like($line->{error} // '', $hint, 'and so does the launcher');
+    is((grep { $_ ne 'TCP/IP' } logins($database)), 0,
+        'who shall not use TLS does not do so by itself');
 };
 
 subtest 'a DB_SSL_CA that holds no certificate stops the start' => sub {

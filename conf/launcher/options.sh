@@ -26,6 +26,11 @@ option_group()
     if [ -n "$DB_SSL_CA" ]; then
         printf 'ssl-ca=%s\nssl-verify-server-cert=1\n' \
             "$(option_value "$2")"
+    elif [ "$1" = client ]; then
+        # The mariadb client would try TLS by itself, verify nothing, and
+        # against a server without TLS send a caching_sha2 password in clear
+        # that libmariadb encrypts.
+        printf 'skip-ssl\n'
     fi
 }
 

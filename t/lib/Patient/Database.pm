@@ -1,6 +1,7 @@
 package Patient::Database;
 
-# A MariaDB server of a suite's own, which it may kill.
+# A database server of a suite's own, which it may kill: a MariaDB, or a MySQL
+# where PATIENT_TEST_MYSQL says so (Patient::Mysql).
 
 use v5.36;
 use File::Copy ();
@@ -9,6 +10,7 @@ use IO::Socket::INET;
 use POSIX ();
 use Patient::Authority;
 use Patient::Mariadb;
+use Patient::Mysql;
 use Patient::Port;
 use Patient::Wait;
 
@@ -19,7 +21,8 @@ use Patient::Wait;
 # is_secure => whether who comes without TLS is turned away.
 sub new ($class, %with) {
     my $dir = File::Temp->newdir('patient-db-XXXXXX', TMPDIR => 1);
-    my $kind = 'Patient::Mariadb';
+    my $kind = $ENV{PATIENT_TEST_MYSQL} ? 'Patient::Mysql'
+        : 'Patient::Mariadb';
     my $self = bless {
         dir => $dir, kind => $kind, port => free_port(), owner => $$,
         password => $with{password} // 'a password',

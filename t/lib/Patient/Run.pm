@@ -24,7 +24,12 @@ my %DEFAULT = (
 # These start a patient of their own and never talk to the common server, so
 # a second round with another number of children would show nothing new.
 my @ONCE = qw(arrows chaos_control chaos_tool config database launcher log_pipe
-    outage password pool restart task tls);
+    mysql outage password pool restart task tls);
+
+# Of no interest with MySQL in MariaDB's place: they use no database. And of
+# interest with no other.
+my @NO_DATABASE = qw(arrows protocol_errors);
+my @MYSQL_ALONE = qw(mysql);
 
 # Judges the error log that all the others have left behind.
 my $LAST = 'log';
@@ -85,7 +90,9 @@ sub split_test_args ($self) {
     return if @{ $self->{tests} };
 
     my %later = ($LAST => 1);
-    my %leave = map { $_ => 1 } $ENV{PATIENT_CHILDREN} == 1 ? () : @ONCE;
+    my %leave = map { $_ => 1 }
+        ($ENV{PATIENT_TEST_MYSQL} ? @NO_DATABASE : @MYSQL_ALONE),
+        ($ENV{PATIENT_CHILDREN} == 1 ? () : @ONCE);
     my @names = map { m{([^/]+)\.t$} } glob 't/*.t';
 
     $self->{tests} = [

@@ -32,7 +32,8 @@ sub open ($class, %on) {
     my @way = $on{socket} ? ("--socket=$on{socket}") : ('--protocol=tcp',
         '--host=' . ($on{host} // $ENV{DB_HOST}),
         '--port=' . ($on{port} // $ENV{DB_PORT}),
-        length $ca ? ("--ssl-ca=$ca", '--ssl-verify-server-cert') : ());
+        length $ca ? ("--ssl-ca=$ca", '--ssl-verify-server-cert')
+            : ('--skip-ssl'));
     local $ENV{MYSQL_PWD} = $on{password} // $ENV{DB_PASSWORD};
     my $pid = IPC::Open2::open2(my $out, my $in, 'mariadb', '--no-defaults',
         '--batch', '--skip-column-names', '--unbuffered',
