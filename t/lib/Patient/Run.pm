@@ -29,7 +29,8 @@ my @ONCE = qw(arrows chaos_control chaos_tool config database launcher log_pipe
 # With MySQL in MariaDB's place: what uses no database shows nothing new, and of
 # what takes long the harder round is enough. And what is of MySQL alone.
 my @NO_DATABASE = qw(arrows protocol_errors);
-my @HARDER = qw(chaos_incidents incident_deadline incident_reserve);
+my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline
+    incident_reserve);
 my @MYSQL_ALONE = qw(mysql);
 
 # Judges the error log that all the others have left behind.
