@@ -1,9 +1,11 @@
 # A database password may hold any byte but NUL and newline. The patient is
-# one of its own, on a MariaDB of its own.
+# one of its own, on a database of its own.
 
 use Patient;
 use Patient::Database;
 use Patient::Server;
+
+my $database = Patient::Database->new;
 
 for my $password (q(a,b;c "q"'=%$\ x), q(\\), q(#;!x), q(  blanks  ),
     q(${HOME} $(id) `id` %{x}), "tab\there", "\\n\\t\\x41", q(]["),
@@ -11,7 +13,7 @@ for my $password (q(a,b;c "q"'=%$\ x), q(\\), q(#;!x), q(  blanks  ),
     my $bytes = $password;
     utf8::encode($bytes);
     subtest "DB_PASSWORD=$password" => sub {
-        my $database = Patient::Database->new(password => $bytes);
+        $database->take_password($bytes);
         my $patient = Patient::Server->new($database->environment);
         my $answer = request(GET => '/health', port => $patient->port);
 
@@ -23,7 +25,6 @@ for my $password (q(a,b;c "q"'=%$\ x), q(\\), q(#;!x), q(  blanks  ),
 }
 
 subtest 'with a wrong password it says so, and serves what it can' => sub {
-    my $database = Patient::Database->new;
     my $patient = Patient::Server->new($database->environment,
         DB_PASSWORD => 'a wrong one');
 

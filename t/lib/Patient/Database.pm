@@ -15,7 +15,7 @@ use Patient::Port;
 use Patient::Wait;
 
 # Up and running, with an empty database and a user who may do all in it:
-# password => BYTES; options => [what the server is started with besides];
+# options => [what the server is started with besides];
 # authority => Patient::Authority that gives it its certificate, or '' for a
 # server without TLS; names => [what the certificate is for];
 # is_secure => whether who comes without TLS is turned away.
@@ -25,7 +25,6 @@ sub new ($class, %with) {
         : 'Patient::Mariadb';
     my $self = bless {
         dir => $dir, kind => $kind, port => free_port(), owner => $$,
-        password => $with{password} // 'a password',
         authority => $with{authority},
     }, $class;
 
@@ -36,12 +35,18 @@ sub new ($class, %with) {
     $self->{options} = [$self->tls(%with), @{ $with{options} // [] }];
     $self->shell($kind->creation("$dir/data"));
     $self->start;
-    my $password = $self->{password} =~ s/([\\'])/\\$1/gr;
-    $self->root(
-        'CREATE DATABASE patient_db CHARACTER SET utf8mb4;'
-        . "CREATE USER patient\@'%' IDENTIFIED BY '$password';"
-        . "GRANT ALL ON patient_db.* TO patient\@'%'");
+    $self->root('CREATE DATABASE patient_db CHARACTER SET utf8mb4;'
+        . "CREATE USER patient\@'%'; GRANT ALL ON patient_db.* TO "
+        . "patient\@'%'");
+    $self->take_password('a password');
     return $self;
+}
+
+# The user's password, from now on.
+sub take_password ($self, $password) {
+    $self->{password} = $password;
+    $password =~ s/([\\'])/\\$1/g;
+    $self->root("ALTER USER patient\@'%' IDENTIFIED BY '$password'");
 }
 
 sub tls ($self, %with) {
