@@ -54,6 +54,9 @@ my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline
     incident_reserve);
 my @MYSQL_ALONE = qw(mysql);
 
+# By name alone: it takes long.
+my @BY_HAND = qw(chaos_soak);
+
 # Judges the error log that all the others have left behind.
 my $LAST = 'log';
 
@@ -114,7 +117,7 @@ sub split_test_args ($self) {
 
     my %later = ($LAST => 1);
     my $is_first = $ENV{PATIENT_CHILDREN} == 1;
-    my %leave = map { $_ => 1 } $is_first ? () : @ONCE,
+    my %leave = map { $_ => 1 } @BY_HAND, $is_first ? () : @ONCE,
         $ENV{PATIENT_TEST_MYSQL} ? (@NO_DATABASE, $is_first ? @HARDER : ())
             : @MYSQL_ALONE;
     my @names = map { m{([^/]+)\.t$} } glob 't/*.t';

@@ -1,7 +1,7 @@
 # 200 random starts, stops, halts, killed children and graceful restarts, under
 # traffic: at the end the patient is healthy and nothing is left over. The
 # seed is printed; PATIENT_SOAK_SEED replays it. A patient of its own. Run by
-# hand, for it takes over a minute: make test PATIENT_TESTS=t/chaos_soak
+# hand, for it takes over a minute: make test PATIENT_TESTS=t/chaos_soak.t
 
 use Patient;
 use Patient::Ill;
