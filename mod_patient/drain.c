@@ -4,11 +4,9 @@
  */
 #include "drain.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
-#ifdef SO_ATTACH_FILTER
-#include <linux/filter.h>
-#endif
 
 #include <ap_listen.h>
 #include <apr_portable.h>
@@ -23,43 +21,20 @@ static volatile sig_atomic_t *began;
 static int listeners[LISTENERS_MAX];
 static int listener_count;
 
-#ifdef SO_ATTACH_FILTER
-/* The byte of a TCP header with the flags, and two of these. */
-#define TCP_FLAGS 13
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
-
-/* Drops what opens a connection (SYN without ACK) and passes all else: a
- * handshake that is under way ends well, and the client whose SYN was dropped
- * sends it again a second later, to be refused when the socket is closed. */
-static struct sock_filter no_syn[] = {
-    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS),
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TCP_SYN | TCP_ACK),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TCP_SYN, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, 0),
-    BPF_STMT(BPF_RET | BPF_K, 0xffffffff)
-};
-static const struct sock_fprog no_syn_program = {
-    sizeof(no_syn) / sizeof(no_syn[0]), no_syn
-};
-#endif
-
-/* A kernel that cannot do it leaves us with httpd's own stop. */
+/* Binds the listening socket to a network interface that does not exist.  Who
+ * connects now is refused, as if it were closed; but what has come in stays
+ * in its queue, and handshakes that are under way end well.  It takes no
+ * privilege to bind a socket that was not bound before.  A kernel that cannot
+ * do it (Linux before 5.7) leaves us with httpd's own stop. */
 static void close_door(int listener)
 {
-#ifdef SO_ATTACH_FILTER
-    (void)setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &no_syn_program,
-                     sizeof(no_syn_program));
-#endif
-}
+#ifdef SO_BINDTOIFINDEX
+    int nowhere = INT_MAX;
 
-static void open_door(int listener)
-{
-#ifdef SO_ATTACH_FILTER
-    int unused = 0;
-
-    (void)setsockopt(listener, SOL_SOCKET, SO_DETACH_FILTER, &unused,
-                     sizeof(unused));
+    (void)setsockopt(listener, SOL_SOCKET, SO_BINDTOIFINDEX, &nowhere,
+                     sizeof(nowhere));
+#else
+    (void)listener;
 #endif
 }
 
@@ -95,14 +70,12 @@ apr_status_t drain_open(server_rec *s, apr_pool_t *pconf)
         return rv;
     }
     began = memory;
-    *began = 0;
     listener_count = 0;
     for (listener = ap_listeners; listener != NULL; listener = listener->next) {
         int descriptor;
 
         if (listener_count < LISTENERS_MAX && listener->sd != NULL
             && apr_os_sock_get(&descriptor, listener->sd) == APR_SUCCESS) {
-            open_door(descriptor);
             listeners[listener_count++] = descriptor;
         }
     }

@@ -8,7 +8,8 @@
  * is on its way.  Those requests are lost.  So the launcher sends SIGUSR2
  * first: from then on the kernel lets nobody new in, those who are in are
  * served, and each answer says that it is the last on its connection.  A
- * moment later there is nobody left whom the stop could hurt.
+ * moment later there is nobody left whom the stop could hurt.  There is no
+ * way back.
  */
 #ifndef PATIENT_DRAIN_H
 #define PATIENT_DRAIN_H
@@ -16,8 +17,8 @@
 #include <httpd.h>
 
 /**
- * From here on SIGUSR2 begins the drain; one that was begun before a restart
- * is over.  In the parent, in post_config, when the listeners are open.
+ * From here on SIGUSR2 begins the drain.  In the parent, in post_config, when
+ * the listeners are open.
  * @return APR_SUCCESS or why there is no memory
  */
 apr_status_t drain_open(server_rec *s, apr_pool_t *pconf);

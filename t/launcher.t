@@ -4,6 +4,7 @@
 use Patient;
 use Patient::Log;
 use Patient::Server;
+use File::Spec ();
 use POSIX ();
 
 # The processes that carry a run directory in their environment, so what a
@@ -151,6 +152,62 @@ subtest 'what a killed launcher left behind is stopped by stop' => sub {
     my ($status, $output) = $patient->stop;
     is($status, 0, 'stop stops the rest') || diag($output);
     ok(wait_until(sub { !processes_of($run) }), 'all of it');
+};
+
+# Runs it in the foreground, through the command @before: its pid.
+sub run_in_foreground ($patient, @before) {
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        POSIX::setsid();
+        my ($status) = $patient->command(@before);
+        POSIX::_exit($status);
+    }
+    wait_until(sub { Patient::Server::slurp("$patient->{dir}/stdout")
+        =~ /curl/ }, 60) or diag('it does not come up');
+    return $pid;
+}
+
+# SIGWINCH to the launcher itself.
+sub winch ($patient) {
+    chomp(my $launcher = Patient::Server::slurp(
+        "$patient->{env}{PATIENT_RUN}/launcher.pid"));
+    return kill WINCH => $launcher;
+}
+
+subtest 'SIGWINCH stops it gracefully where there is no terminal' => sub {
+    my $patient = Patient::Server->prepare;
+    my $pid = run_in_foreground($patient,
+        "$patient->{project}/conf/patientctl", 'run');
+
+    ok(winch($patient), 'SIGWINCH, as a container engine sends it');
+    ok(wait_until(sub { waitpid($pid, POSIX::WNOHANG()) == $pid }, 60),
+        'it ends');
+    is($? >> 8, 0, 'with status 0');
+    is(join(' ', processes_of($patient->{env}{PATIENT_RUN})), '', 'wholly');
+};
+
+subtest 'at a terminal SIGWINCH is about the window alone' => sub {
+    my $patient = Patient::Server->prepare;
+    my $run = "'$patient->{project}/conf/patientctl' run";
+    my $pid = run_in_foreground($patient, 'script', '--quiet', '--command',
+        $run, '--log-out', '/dev/null');
+
+    ok(winch($patient), 'SIGWINCH');
+    ok(!wait_until(sub { !eval { request(GET => '/livez',
+        port => $patient->port) } }, 2), 'it serves on');
+    is(($patient->ctl('stop'))[0], 0, 'and stops when asked to');
+    ok(wait_until(sub { waitpid($pid, POSIX::WNOHANG()) == $pid }, 30),
+        'and the terminal is free');
+};
+
+subtest 'through a symbolic link it is the same launcher' => sub {
+    my $patient = Patient::Server->prepare;
+    my $link = "$patient->{dir}/patientctl";
+
+    symlink File::Spec->rel2abs("$patient->{project}/conf/patientctl"), $link
+        or die "$link: $!\n";
+    my ($status, $output) = $patient->command($link, 'check');
+    is($status, 0, 'check') || diag($output);
 };
 
 subtest 'exec gives a command the environment and the database' => sub {

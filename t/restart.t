@@ -4,6 +4,7 @@
 use Patient;
 use Patient::Log;
 use Patient::Server;
+use JSON::PP ();
 use POSIX ();
 use Time::HiRes qw(time);
 
@@ -111,6 +112,44 @@ subtest 'a child that dies is replaced, and what it held is free' => sub {
             && $metrics->{requests}{inFlight} <= 1;
     }), 'nothing counts as held by the dead one')
         || diag(explain(request(GET => '/api/metrics', port => $port)->json));
+};
+
+subtest 'SIGUSR2 takes leave of the connections, and lets nobody new in' => sub {
+    my $leaving = Patient::Server->new;
+    my $port = $leaving->port;
+    chomp(my $httpd = Patient::Server::slurp(
+        "$leaving->{env}{PATIENT_RUN}/httpd.pid"));
+    my $kept = connection(port => $port);
+    is($kept->request(GET => '/livez')->header('Connection'), undef,
+        'a connection that is kept');
+    my $slow = connection(port => $port);
+    my $request = $slow->compose(GET => '/livez');
+    $slow->send(substr $request, 0, -2);
+
+    kill USR2 => $httpd;
+    ok(wait_until(sub { !eval { connection(port => $port) } }),
+        'nobody new is let in');
+    for my $connection ($kept, $slow) {
+        $connection->send($connection == $kept ? $request
+            : substr $request, -2);
+        my $answer = $connection->read;
+        is($answer->status, 200, 'who is in is served');
+        is($answer->header('Connection'), 'close', 'and told that it is over');
+        is($connection->rest, '', 'as it is');
+    }
+    is(($leaving->stop)[0], 0, 'it stops');
+};
+
+subtest 'no request is lost when it stops in the middle of traffic' => sub {
+    my $busy = Patient::Server->new;
+    open my $out, '-|', "$FindBin::Bin/image/traffic", $busy->port, $stop . 2
+        or die "traffic: $!\n";
+    ok(wait_until(sub { request(GET => '/api/metrics', port => $busy->port)
+        ->json->{requests}{total} > 500 }, 60), 'there is traffic');
+    is(($busy->stop)[0], 0, 'it stops');
+    my $sum = JSON::PP->new->decode(readline $out);
+    is(join("\n", @{ $sum->{lost} }), '', 'whoever was let in has an answer');
+    is(join(' ', keys %{ $sum->{status} }), '200', 'a good one');
 };
 
 subtest 'who is being served when it stops gets the answer' => sub {

@@ -86,15 +86,17 @@ await_httpd()
 # 1 once somebody who asked for the stop has lost patience.
 hurry=0
 
-# How many connections a TCP port has, those about to be included, and how many
-# of them are waiting for the server to take them, as the kernel tells.
+# How many connections a TCP port has, and whether (1) there are some that the
+# server has not taken yet, as the kernel tells. Those without a byte so far
+# (SYN_RECV) are among them: their clients believe that they are in.
 connections()
 {
     hex=$(printf '%04X' "$1")
     cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
         awk -v port=":$hex" 'index($2, port) != length($2) - 4 { next }
             $4 == "01" || $4 == "03" { all++ }
-            $4 == "0A" { sub(/.*:/, "", $5); if ($5 != "00000000") new = 1 }
+            $4 == "0A" { sub(/.*:/, "", $5) }
+            $4 == "03" || $4 == "0A" && $5 != "00000000" { new = 1 }
             END { print all + 0, new + 0 }'
 }
 
