@@ -13,10 +13,13 @@ MAKEFLAGS += --no-builtin-rules
 module_sources  := $(wildcard mod_patient/*.c mod_patient/*/*.c)
 chaos_sources   := $(wildcard chaos/*.c)
 cli_sources     := $(wildcard chaos/cli/*.c)
+doctor_sources  := $(wildcard doctor/*.c)
 unit_sources    := $(wildcard t/unit/*.c)
+fuzz_sources    := $(wildcard t/fuzz/*.c)
 # npm writes it last.
 node_modules    := t/node/node_modules/.package-lock.json
-sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
+sources         := $(module_sources) $(chaos_sources) $(cli_sources) \
+    $(doctor_sources) $(unit_sources) $(fuzz_sources)
 scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
     t/bare-machine t/get-mysql t/image-test t/image/container \
     t/deb-test t/deb-test.inside
@@ -34,6 +37,7 @@ object           = $(patsubst %.c,build/obj/%.o,$(1))
 module_objects  := $(call object,$(module_sources) $(chaos_sources))
 free_objects    := $(call object,$(free_sources))
 cli_objects     := $(call object,$(cli_sources))
+doctor_objects  := $(call object,$(doctor_sources))
 unit_programs   := $(patsubst t/unit/%.c,build/t/%,$(unit_sources))
 
 # ---- how
@@ -67,12 +71,12 @@ compile      = $(CC) $(CFLAGS) $(apxs_cflags) $(warnings) $(hardening) \
     $(all_cppflags)
 
 .PHONY: all
-all: ## build the module and patient-chaos (the default)
-all: build/mod_patient.so build/patient-chaos
+all: ## build the module, patient-chaos and patient-doctor (the default)
+all: build/mod_patient.so build/patient-chaos build/patient-doctor
 
 build/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(call quiet,cc)$(compile) $(if $(filter $<,$(free_sources) $(cli_sources) $(unit_sources)),,$(httpd)) \
+	$(call quiet,cc)$(compile) $(if $(filter $<,$(free_sources) $(cli_sources) $(doctor_sources) $(unit_sources)),,$(httpd)) \
 	    -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call object,$(sources)))
@@ -89,6 +93,18 @@ build/libpatient.a: $(free_objects) $(filter-out build/obj/chaos/cli/main.o,$(cl
 
 build/patient-chaos: build/obj/chaos/cli/main.o build/libpatient.a
 	$(call quiet,ld)$(CC) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS) $(apr_libs)
+
+# The Doctor knows the log alone: it links nothing of what makes a patient ill.
+build/libdoctor.a: $(filter-out build/obj/doctor/main.o,$(doctor_objects))
+	@rm -f $@
+	$(call quiet,ar)ar rcs $@ $^
+
+build/patient-doctor: build/obj/doctor/main.o build/libdoctor.a
+	$(call quiet,ld)$(CC) -pie $(LDFLAGS) -o $@ $^ -ljansson $(apr_libs)
+
+build/t/doctor_%: build/obj/t/unit/doctor_%.o build/libdoctor.a
+	@mkdir -p $(@D)
+	$(call quiet,ld)$(CC) -pie $(LDFLAGS) -o $@ $^ -ljansson $(apr_libs)
 
 build/t/%: build/obj/t/unit/%.o build/libpatient.a
 	@mkdir -p $(@D)
@@ -121,7 +137,7 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-mysql test-unit image-test lint
+.PHONY: test test-mysql test-unit image-test lint fuzz
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 	@.ci/suites
@@ -137,7 +153,7 @@ test-mysql: deps-runtime deps-database deps-test $(node_modules) all
 	@PATIENT_TEST_MYSQL=build/mysql .ci/suites
 
 test-unit: ## the tests that need no server
-test-unit: deps-test $(unit_programs) build/patient-chaos
+test-unit: deps-test $(unit_programs) build/patient-chaos build/patient-doctor
 	@prove --exec '' $(unit_programs)
 
 image-test: ## build the image without an engine, run and stop it (root)
@@ -181,6 +197,22 @@ deb-test: ## install, use and purge it in a bare Debian 12 (root)
 deb-test: deps-deb-test deb
 	@t/deb-test build/deb/*.deb
 
+# ---- fuzz
+
+.PHONY: fuzz
+FUZZ_SECONDS := 60
+fuzz: ## patient-doctor on hostile bytes (FUZZ_SECONDS=60)
+fuzz: deps-build deps-fuzz build/fuzz-doctor
+	@mkdir -p build/corpus
+	@cd build && ./fuzz-doctor -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	    -max_len=8192 -print_final_stats=1 -dict=../t/fuzz/doctor.dict corpus
+
+build/fuzz-doctor: t/fuzz/doctor.c $(filter-out doctor/main.c,$(doctor_sources)) \
+    $(wildcard doctor/*.h) t/unit/doctor_text.h
+	$(call quiet,cc)clang $(CFLAGS) -g -O1 $(warnings) $(all_cppflags) \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover \
+	    -o $@ $(filter %.c,$^) -ljansson $(apr_libs)
+
 # ---- the rest
 
 .PHONY: install clean deps help
@@ -195,11 +227,11 @@ clean: ## remove what was built (run/, with its database, stays)
 
 deps: ## install all that building, running, testing and linting need
 deps: deps-node
-	@conf/deps runtime database build test lint
+	@conf/deps runtime database build test lint fuzz
 
-.PHONY: deps-runtime deps-database deps-build deps-test deps-lint deps-deb \
-    deps-deb-test deps-node
-deps-runtime deps-database deps-build deps-test deps-lint deps-deb \
+.PHONY: deps-runtime deps-database deps-build deps-test deps-lint deps-fuzz \
+    deps-deb deps-deb-test deps-node
+deps-runtime deps-database deps-build deps-test deps-lint deps-fuzz deps-deb \
     deps-deb-test:
 	@conf/deps $(patsubst deps-%,%,$@)
 

@@ -16,9 +16,6 @@
 
 #define SCENARIOS_MAX 32
 
-/* A list that took so long is felt. */
-#define FELT_SLOW apr_time_from_msec(100)
-
 typedef struct ward_book_t {
     apr_uint32_t faults[CHAOS_FAULTS];
     apr_uint32_t live[SCENARIOS_MAX];   /* slot's number + 1, or 0 */
@@ -443,8 +440,7 @@ void incident_felt(incident_t *incident)
     apr_atomic_inc64(&incident->felt);
 }
 
-void incident_request_end(apr_uint32_t mark, int status,
-                          apr_interval_time_t duration)
+void incident_request_end(apr_uint32_t mark, int status, int is_slow)
 {
     incident_t *incident = &book->slots[(mark & 0xff) - 1];
 
@@ -453,7 +449,7 @@ void incident_request_end(apr_uint32_t mark, int status,
     }
     if (status >= 500
         || (incident_scenario(incident)->fault == CHAOS_FAULT_LIST
-            && duration >= FELT_SLOW)) {
+            && is_slow)) {
         incident_felt(incident);
     }
 }

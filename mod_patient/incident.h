@@ -148,9 +148,10 @@ void incident_bite(incident_t *incident);
 /** A user felt it. */
 void incident_felt(incident_t *incident);
 
-/** A request ended that had met a point. In log_transaction. */
-void incident_request_end(apr_uint32_t mark, int status,
-                          apr_interval_time_t duration);
+/** A request ended that had met a point. In log_transaction.
+ * @param is_slow whether the log told of slow queries: what nobody could read
+ *        there, nobody is to find */
+void incident_request_end(apr_uint32_t mark, int status, int is_slow);
 
 /* ---- looking ---- */
 

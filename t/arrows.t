@@ -44,6 +44,8 @@ my %MAY = (
     # looked at below.
     'cli'      => 'chaos log store version gate grant auth cache upstream '
                 . 'vitals',
+    # The doctor knows the log, and nothing of who writes it.
+    'doctor'   => 'version',
 );
 
 # An api file includes api.h and, if it has been cut in two, its other half
@@ -54,7 +56,7 @@ sub is_own ($file, $target) {
 }
 
 # What must link without httpd: the tool and the unit tests need it.
-my @FREE = (qr{\Achaos/}, qr{\Amod_patient/auth/}, map {
+my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
     qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant throttle upstream vitals
     log/event log/symptom store/breaker store/connect store/dberror));
 
@@ -66,11 +68,11 @@ File::Find::find({ no_chdir => 1, wanted => sub {
     return unless $file =~ /\.[ch]\z/;
     open my $in, '<', $_ or die "$_: $!";
     $INCLUDES{$file} = [map { /^\s*#\s*include\s+([<"][^>"]+[>"])/ } <$in>];
-} }, "$root/mod_patient", "$root/chaos");
+} }, map { "$root/$_" } qw(mod_patient chaos doctor));
 
 sub room ($file) {
     return 'cli' if $file =~ m{\Achaos/cli/};
-    return 'chaos' if $file =~ m{\Achaos/};
+    return $1 if $file =~ m{\A(chaos|doctor)/};
     return $1 if $file =~ m{\Amod_patient/(\w+)/};
     return $1 if $file =~ m{\Amod_patient/(\w+)\.[ch]\z};
     return '?';
@@ -174,6 +176,18 @@ subtest 'and its objects need nothing of httpd' => sub {
     }
     is(join(' ', grep { /\.c\z/ && is_free($_) && !$seen{$_} }
         sort keys %INCLUDES), '', 'every one of them has been looked at');
+};
+
+subtest 'the doctor has APR, jansson and the C library' => sub {
+    my $known = qr{\A<(?:apr_\w+|jansson|std\w+|string)\.h>\z};
+    for my $file (grep { m{\Adoctor/} } sort keys %INCLUDES) {
+        my @wrong = grep { /\A</ && $_ !~ $known } all_includes($file);
+        is("@wrong", '', $file);
+    }
+    my @needs = grep { !/\Alib(?:apr|aprutil|jansson|c)[-.]/ }
+        qx(readelf -d '$root/build/patient-doctor')
+        =~ /\(NEEDED\).*\[(.+?)\]/g;
+    is("@needs", '', 'patient-doctor');
 };
 
 subtest 'the module exports its record and nothing else' => sub {

@@ -110,6 +110,7 @@ static int run_handler(call_t *call)
         errorlog_open(&event, EVENT_ERROR, SYMPTOM_SLOW);
         symptom_slow(&event, queries, elapsed);
         errorlog_write(&event);
+        context_request(call->r)->is_slow = 1;
     }
     return answer;
 }

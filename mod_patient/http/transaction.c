@@ -22,7 +22,7 @@ void transaction_end(request_rec *r, const char *path)
     board_request(request->has_route ? request->route : BOARD_ROUTES_MAX - 1,
                   r->status, duration);
     if (request->mark != 0) {
-        incident_request_end(request->mark, r->status, duration);
+        incident_request_end(request->mark, r->status, request->is_slow);
     }
     if (request->is_quiet) {
         return;

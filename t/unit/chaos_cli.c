@@ -7,76 +7,15 @@
  */
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "program.h"
 #include "tap.h"
 
-static const char *program;
-
-typedef struct result_t {
-    int status;                 /* exit status, or -signal */
-    char out[8192];
-    char err[8192];
-} result_t;
-
-static void read_back(int file, char *text, size_t size)
-{
-    ssize_t len = pread(file, text, size - 1, 0);
-
-    text[len > 0 ? len : 0] = '\0';
-}
-
-static int open_scratch(void)
-{
-    char path[] = "/tmp/chaos_cli.XXXXXX";
-    int file = mkstemp(path);
-
-    unlink(path);
-    return file;
-}
-
-/* Runs it; with a signal, sends that after a moment. */
-static result_t run_with(int number, const char *const *arguments)
-{
-    static result_t result;
-    const char *argv[16] = { program };
-    int out = open_scratch();
-    int err = open_scratch();
-    int i, status;
-    pid_t child;
-
-    for (i = 0; i < 14 && arguments[i] != NULL; i++) {
-        argv[i + 1] = arguments[i];
-    }
-    fflush(stdout);
-    child = fork();
-    if (child == 0) {
-        alarm(60);              /* it may hang, this test may not */
-        dup2(out, STDOUT_FILENO);
-        dup2(err, STDERR_FILENO);
-        execv(program, (char *const *)argv);
-        _exit(127);
-    }
-    if (number != 0) {
-        usleep(300000);
-        kill(child, number);
-    }
-    waitpid(child, &status, 0);
-    result.status = WIFSIGNALED(status) ? -WTERMSIG(status)
-                                        : WEXITSTATUS(status);
-    read_back(out, result.out, sizeof(result.out));
-    read_back(err, result.err, sizeof(result.err));
-    close(out);
-    close(err);
-    return result;
-}
-
-#define RUN(...) run_with(0, (const char *const[]){ __VA_ARGS__, NULL })
+#define RUN(...) PROGRAM_RUN(__VA_ARGS__)
 
 static int lines_in(const char *text)
 {
@@ -94,10 +33,10 @@ static void text(void)
         "db-fail ", "\npool-exhaustion ", "\nmemory-leak ", "\nslow-query ",
         "\napi-timeout ", "\njwt-expiry ", "\nhigh-cpu "
     };
-    result_t list = RUN("--list");
-    result_t help = RUN("--help");
-    result_t own = RUN("db-fail", "--help");
-    result_t version = RUN("--version");
+    program_result_t list = RUN("--list");
+    program_result_t help = RUN("--help");
+    program_result_t own = RUN("db-fail", "--help");
+    program_result_t version = RUN("--version");
     size_t i;
 
     tap_ok(list.status == 0 && list.err[0] == '\0' && lines_in(list.out) == 7,
@@ -137,7 +76,7 @@ static void own_options(void)
     size_t i, j;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        result_t help = RUN(rows[i].scenario, "--help");
+        program_result_t help = RUN(rows[i].scenario, "--help");
         int others = 0;
 
         for (j = 0; j < 3; j++) {
@@ -152,7 +91,7 @@ static void own_options(void)
 }
 
 /* Wrong usage: status 2, nothing on stdout, one line that holds the hint. */
-static void wrong(const char *name, result_t result, const char *hint)
+static void wrong(const char *name, program_result_t result, const char *hint)
 {
     if (!tap_ok(result.status == 2 && result.out[0] == '\0'
                 && lines_in(result.err) == 1
@@ -163,7 +102,7 @@ static void wrong(const char *name, result_t result, const char *hint)
 
 static void misuse(void)
 {
-    result_t bare = run_with(0, (const char *const[]){ NULL });
+    program_result_t bare = program_run(0, (const char *const[]){ NULL });
 
     wrong("nothing at all is answered with the scenarios", bare, "db-fail");
     wrong("an unknown scenario likewise", RUN("nonsense"), "db-fail");
@@ -200,7 +139,7 @@ static void misuse(void)
 
 #define BEGINNING "{\"scenario\":\"DB Connection Failure\",\"error\":\""
 
-static void happened(const char *how, result_t result)
+static void happened(const char *how, program_result_t result)
 {
     json_t *report = json_loads(result.out, 0, NULL);
     json_t *line = json_loads(result.err, 0, NULL);
@@ -259,7 +198,7 @@ static void nothing_happens(void)
     socklen_t size = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char endpoint[32];
-    result_t result;
+    program_result_t result;
     pid_t server;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -331,7 +270,7 @@ static int is_log(const char *text)
     return 1;
 }
 
-static void showed(result_t result, int status, const char *beginning,
+static void showed(program_result_t result, int status, const char *beginning,
                    const char *type, const char *pattern)
 {
     if (!tap_ok(result.status == status
@@ -348,7 +287,7 @@ static void showed(result_t result, int status, const char *beginning,
 
 static void others(void)
 {
-    result_t result = RUN("api-timeout", "--timeout-ms", "200");
+    program_result_t result = RUN("api-timeout", "--timeout-ms", "200");
 
     showed(result, 0, "{\"scenario\":\"API Timeout\","
            "\"timeout\":\"200ms\",\"elapsed\":\"2", "API TIMEOUT ERROR",
@@ -409,28 +348,18 @@ static void signals(void)
 
     const char *const slow[] = { "db-fail", "--timeout-ms=1000", NULL };
 
-    tap_is(run_with(SIGINT, slow).status, -SIGINT,
+    tap_is(program_run(SIGINT, slow).status, -SIGINT,
            "after SIGINT it ends as interrupted");
-    tap_is(run_with(SIGTERM, slow).status, -SIGTERM,
+    tap_is(program_run(SIGTERM, slow).status, -SIGTERM,
            "after SIGTERM it ends as terminated");
-    tap_is(run_with(SIGINT, burning).status, -SIGINT,
+    tap_is(program_run(SIGINT, burning).status, -SIGINT,
            "however busy it is");
 }
 
 int main(int argc, const char *const *argv)
 {
-    static char beside[4096];
-    const char *slash = strrchr(argv[0], '/');
-
     (void)argc;
-    program = getenv("PATIENT_CHAOS");
-    if (program == NULL) {
-        snprintf(beside, sizeof(beside), "%.*s/../patient-chaos",
-                 slash ? (int)(slash - argv[0]) : 1,
-                 slash ? argv[0] : ".");
-        program = beside;
-    }
-    if (!tap_ok(access(program, X_OK) == 0, "%s is there", program)) {
+    if (!program_find("PATIENT_CHAOS", "patient-chaos", argv[0])) {
         return tap_done();
     }
     text();
