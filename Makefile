@@ -18,7 +18,8 @@ unit_sources    := $(wildcard t/unit/*.c)
 node_modules    := t/node/node_modules/.package-lock.json
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) $(unit_sources)
 scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
-    t/bare-machine t/get-mysql t/image-test t/image/container
+    t/bare-machine t/get-mysql t/image-test t/image/container \
+    t/deb-test t/deb-test.inside
 
 # What both the module and patient-chaos are made of. It is compiled without
 # httpd's headers in reach, which keeps it free of httpd.
@@ -158,6 +159,28 @@ lint: deps-build deps-lint all $(unit_programs)
 	@shellcheck -x $(wildcard $(scripts))
 	@echo 'lint: shellcheck is content'
 
+# ---- package
+
+# In a copy, because dpkg-buildpackage leaves its files all over the tree, and
+# in one place, so that a second build takes over from the first.
+.PHONY: deb deb-test
+deb: ## build the Debian package, build/deb/*.deb
+deb: deps-build deps-deb
+	@rm -rf build/deb && mkdir -p build/deb/mod-patient
+	@tar -cf - --exclude=./.git --exclude=./run --exclude=./build \
+	    --exclude=./.env --exclude=./t/logs \
+	    --exclude=node_modules . | \
+	    tar -xf - -C build/deb/mod-patient
+	@cd build/deb/mod-patient && DEB_BUILD_OPTIONS='nocheck $(DEB_BUILD_OPTIONS)' \
+	    DEB_BUILD_PROFILES=nocheck dpkg-buildpackage --no-sign \
+	    >../build.log 2>&1 || { tail -n 30 ../build.log; exit 1; }
+	@lintian --allow-root --fail-on error,warning build/deb/*.changes
+	@ls build/deb/*.deb
+
+deb-test: ## install, use and purge it in a bare Debian 12 (root)
+deb-test: deps-deb-test deb
+	@t/deb-test build/deb/*.deb
+
 # ---- the rest
 
 .PHONY: install clean deps help
@@ -174,8 +197,10 @@ deps: ## install all that building, running, testing and linting need
 deps: deps-node
 	@conf/deps runtime database build test lint
 
-.PHONY: deps-runtime deps-database deps-build deps-test deps-lint deps-node
-deps-runtime deps-database deps-build deps-test deps-lint:
+.PHONY: deps-runtime deps-database deps-build deps-test deps-lint deps-deb \
+    deps-deb-test deps-node
+deps-runtime deps-database deps-build deps-test deps-lint deps-deb \
+    deps-deb-test:
 	@conf/deps $(patsubst deps-%,%,$@)
 
 # Node often comes from elsewhere than Debian, and then with an npm of its own.
