@@ -291,6 +291,7 @@ subtest 'an httpd is one patient' => sub {
     for my $setting ('PatientDatabaseHost elsewhere',
         'PatientDatabasePort 3307', 'PatientDatabaseHome elsewhere',
         'PatientPoolAcquire 1', 'PatientPoolWaiters 1',
+        'PatientMetricsInterval 1',
         'PatientChaosDbEndpoint h:1', 'PatientChaosUpstream http://h/',
         'PatientLedger l') {
         my ($name) = split / /, $setting;
