@@ -137,7 +137,7 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-mysql test-unit image-test lint fuzz
+.PHONY: test test-mysql test-unit image-test lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 	@.ci/suites
