@@ -195,7 +195,7 @@ deb: deps-build deps-deb
 
 deb-test: ## install, use and purge it in a bare Debian 12 (root)
 deb-test: deps-deb-test deb
-	@t/deb-test build/deb/*.deb
+	@t/deb-test build/deb/libapache2-mod-patient_*.deb
 
 # ---- fuzz
 
