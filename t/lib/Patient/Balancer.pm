@@ -70,9 +70,10 @@ EOC
 }
 
 sub manager ($self, $form = undef) {
+    my $page = "http://localhost:$self->{port}/balancer-manager";
     my $answer = Patient::Http::request(($form ? 'POST' : 'GET'),
         '/balancer-manager', port => $self->{port},
-        headers => { Referer => "http://localhost:$self->{port}/balancer-manager" },
+        headers => { Referer => $page },
         $form ? (body => $form,
             type => 'application/x-www-form-urlencoded') : ());
     die $answer->summary unless $answer->status == 200;
@@ -81,7 +82,8 @@ sub manager ($self, $form = undef) {
 
 # Sets (1) or clears (0) a task's flag: D is off, N is draining.
 sub set ($self, $task, $flag, $value) {
-    $self->manager("nonce=$self->{nonce}&b=tasks&w=http://127.0.0.1:$task&w_status_$flag=$value");
+    $self->manager("nonce=$self->{nonce}&b=tasks&w=http://127.0.0.1:$task"
+        . "&w_status_$flag=$value");
 }
 
 # Takes a task out; returns when nothing is under way to it any more.
