@@ -39,6 +39,7 @@ static const char *file_of(const char *text)
     file = mkstemp(path);
     if (file < 0 || write(file, text, strlen(text)) < 0) {
         perror("# scratch");
+        exit(1);
     }
     close(file);
     return path;
