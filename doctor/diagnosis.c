@@ -232,8 +232,8 @@ void diagnosis_print(const diagnosis_t *diagnosis,
                 count->lines);
     }
     if (page->more > 0) {
-        fprintf(out, "The page is full: %" APR_UINT64_T_FMT " later events "
-                "are not on it\n", page->more);
+        fprintf(out, "The page is full; later events, not on it: %"
+                APR_UINT64_T_FMT "\n", page->more);
     }
     print_count(count->not_json, "that are no JSON object", out);
     print_count(count->timeless, "without a timestamp", out);

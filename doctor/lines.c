@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK (64 * 1024)
+#define CHUNK ((apr_size_t)64 * 1024)
 
 struct lines_t {
     apr_file_t *file;

@@ -7,10 +7,10 @@
 #include <apr_file_io.h>
 
 /** A longer line is none of a log: CloudWatch takes no longer event. */
-#define LINES_MAX (1024 * 1024)
+#define LINES_MAX ((apr_size_t)1024 * 1024)
 
 /** The whole of a document may have so many bytes. */
-#define LINES_DOCUMENT_MAX (64 * 1024 * 1024)
+#define LINES_DOCUMENT_MAX ((apr_size_t)64 * 1024 * 1024)
 
 typedef struct lines_t lines_t;
 

@@ -271,7 +271,7 @@ static int out_of_memory(int retcode)
 
 int main(int argc, const char *const *argv)
 {
-    options_t options;
+    options_t options = { .wish = OPTIONS_DIAGNOSE };
     apr_pool_t *pool;
     const char *why;
 

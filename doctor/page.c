@@ -96,7 +96,7 @@ static void keep(page_t *page, apr_time_t time, const char *text,
     if (page->count == page->room) {
         page->room = page->room ? 2 * page->room : ROOM_MIN;
         page->events = must(realloc(page->events, (size_t)page->room
-                                    * sizeof(page->events[0])));
+                                    * sizeof(void *)));
     }
     page->events[page->count++] = event;
     if (page->count >= page->watermark) {
@@ -142,8 +142,7 @@ void page_close(page_t *page)
     }
     prune(page);
     if (page->count > 0) {
-        qsort(page->events, (size_t)page->count, sizeof(page->events[0]),
-              by_time);
+        qsort(page->events, (size_t)page->count, sizeof(void *), by_time);
     }
     while (page->count > page->query.limit) {
         free(page->events[--page->count]);

@@ -39,6 +39,7 @@ static const char *file_of(const char *text)
     file = mkstemp(path);
     if (file < 0 || write(file, text, strlen(text)) < 0) {
         perror("# scratch");
+        exit(1);
     }
     close(file);
     return path;
@@ -92,7 +93,7 @@ static void diagnoses(void)
     run = PROGRAM_RUN(file, "--limit", "1");
     tap_ok(run.status == 1 && strstr(run.out, "db-failure") != NULL
            && strstr(run.out, "high-cpu") == NULL
-           && strstr(run.out, "1 later events") != NULL,
+           && strstr(run.out, "not on it: 1") != NULL,
            "a smaller page has what came first");
     run = PROGRAM_RUN(file, "--filter", "CPU");
     tap_ok(run.status == 1 && strstr(run.out, "db-failure") == NULL,

@@ -256,7 +256,7 @@ static void limits(void)
     tap_is_str(page->events[1]->text, LINE(NOON, "one"),
                "the next one is read again");
     page = read_log(long_line(LINES_MAX + 1), &count);
-    tap_is((int)count.too_long, 1, "also as the last one");
+    tap_ok(page->count == 0 && count.too_long == 1, "also as the last one");
     memset(deep, '[', LINES_MAX);
     memcpy(deep + LINES_MAX - 100, "\n" LINE(NOON, "one"),
            1 + sizeof(LINE(NOON, "one")));
