@@ -172,4 +172,26 @@ subtest 'who is being served when it stops gets the answer' => sub {
         'every line of it all is sound');
 };
 
+subtest 'children killed amid restarts leave as many as there were' => sub {
+    my $three = Patient::Ill->new(PATIENT_CHILDREN => 3);
+
+    for (1 .. 6) {
+        my $mark = $three->log->mark;
+        kill 'USR1', $three->httpd;
+        $three->log->wait_for($mark, sub ($l) {
+            ($l->{code} // '') eq 'AH00489' }) or die 'no restart';
+        kill 'KILL', ($three->children)[0];
+    }
+    # httpd looks once a second, and may fork first and reap then.
+    my $since;
+    ok(wait_until(sub {
+        my @children = $three->children;
+        $since = @children == 3 ? $since // time : undef;
+        return $since && time - $since > 4;
+    }, 40), 'three, and they stay') || diag(join ' ', $three->children);
+    is($three->ask(GET => '/api/metrics')->json->{children}, 3,
+        'as the board has it');
+    $three->stop;
+};
+
 done_testing;

@@ -175,7 +175,7 @@ find_server()
     PATIENT_CONF=$root/conf
     PATIENT_ERRORLOG=/dev/stderr
     PATIENT_WORKERS=$((PATIENT_CHILDREN * 128))
-    PATIENT_MAX_SPARE=$((PATIENT_WORKERS * 2))
+    PATIENT_MAX_SPARE=$((PATIENT_WORKERS + 1))
     # A graceful restart starts new children while the old ones finish.
     PATIENT_SLOTS=$((PATIENT_CHILDREN * 2 + 1))
     # httpd never serves as root; without root it serves as whoever calls.

@@ -336,7 +336,7 @@ static int is_newer(const void *a, const void *b)
 /* GET /api/chaos/incidents */
 static int list_incidents(call_t *call)
 {
-    incident_t *found[INCIDENT_SLOTS];
+    incident_t *found[INCIDENT_SLOTS] = { NULL };
     incident_t *slots = incident_slots();
     json_t *list = json_array();
     int i, count = 0;

@@ -64,7 +64,7 @@ apr_status_t user_find_by_email(user_t **user, struct db_t *db,
 static apr_status_t find_written(user_t *user, struct db_t *db,
                                  apr_pool_t *pool)
 {
-    user_t *stored;
+    user_t *stored = NULL;
     apr_status_t rv = db_await(db, DOUBT_PATIENCE, pool);
 
     if (rv == APR_SUCCESS) {
