@@ -2,6 +2,7 @@
 # shall notice as little as can be. A patient of its own.
 
 use Patient;
+use Patient::Ill;
 use Patient::Log;
 use Patient::Server;
 use JSON::PP ();

@@ -28,8 +28,8 @@ option_group()
             "$(option_value "$2")"
     elif [ "$1" = client ]; then
         # The mariadb client would try TLS by itself, verify nothing, and
-        # against a server without TLS send a caching_sha2 password in clear
-        # that libmariadb encrypts.
+        # then fail to log in with caching_sha2_password to a server without
+        # TLS, where libmariadb, which does not try, gets in.
         printf 'skip-ssl\n'
     fi
 }

@@ -91,6 +91,7 @@ static const struct {
     { "AH10244", EVENT_INFO },  /* invalid URI path */
     { "AH00126", EVENT_INFO },  /* invalid URI in request */
     { "AH00127", EVENT_INFO },  /* cannot map to file */
+    { "AH10159", EVENT_INFO },  /* MinSpareThreads hold all that there are */
     { "AH00051", EVENT_ERROR }, /* child exit signal, possible coredump */
     { "AH00052", EVENT_ERROR }, /* child exit signal */
 };
