@@ -11,8 +11,8 @@
 #include <apr_atomic.h>
 #include <apr_strings.h>
 
-#include "throttle.h"
 #include "shared.h"
+#include "throttle.h"
 
 #define CHILDREN_MAX 256
 

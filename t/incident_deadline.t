@@ -29,8 +29,7 @@ sub await_others (@old) {
 }
 
 sub httpd () {
-    chomp(my $pid = Patient::Server::slurp(
-        "$patient->{env}{PATIENT_RUN}/httpd.pid"));
+    my $pid = $patient->httpd;
     return $pid;
 }
 

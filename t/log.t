@@ -188,21 +188,11 @@ sub visit ($patient) {
     }
 }
 
-# As an operator does, who has changed the configuration.
-sub restart ($patient) {
-    chomp(my $httpd = Patient::Server::slurp(
-        "$patient->{env}{PATIENT_RUN}/httpd.pid"));
-    my $mark = $patient->log->mark;
-    kill 'USR1', $httpd;
-    $patient->log->wait_for($mark, sub ($l) {
-        ($l->{code} // '') eq 'AH00489' }) or die 'no restart';
-}
-
 for my $level (qw(info debug)) {
     subtest "from start to stop every line is sound at $level" => sub {
         my $patient = Patient::Server->new(LOG_LEVEL => $level);
         visit($patient);
-        restart($patient);
+        $patient->restart;
         visit($patient);
         my ($status, $output) = $patient->stop;
 

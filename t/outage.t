@@ -66,8 +66,7 @@ for my $number (1 .. $WORKERS) {
     push @workers, $pid;
 }
 
-chomp(my $httpd = Patient::Server::slurp(
-    "$patient->{env}{PATIENT_RUN}/httpd.pid"));
+my $httpd = $patient->httpd;
 my $mark;
 
 subtest 'before, all is well under load' => sub {
@@ -188,8 +187,7 @@ subtest 'every 201 that was answered is in the table' => sub {
 };
 
 subtest 'httpd was not restarted, nor did it lose a child' => sub {
-    chomp(my $now = Patient::Server::slurp(
-        "$patient->{env}{PATIENT_RUN}/httpd.pid"));
+    my $now = $patient->httpd;
     is($now, $httpd, 'the same process');
     ok(kill(0, $now), 'which lives');
     my %pids = map { $_->{pid} => 1 }

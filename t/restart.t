@@ -16,8 +16,7 @@ my $book = "$patient->{dir}/book";
 my $stop = "$patient->{dir}/stop";
 my @workers;
 
-chomp(my $httpd = Patient::Server::slurp(
-    "$patient->{env}{PATIENT_RUN}/httpd.pid"));
+my $httpd = $patient->httpd;
 
 # Asks one thing after the other and writes down what came.
 sub work () {
@@ -118,8 +117,7 @@ subtest 'a child that dies is replaced, and what it held is free' => sub {
 subtest 'SIGUSR2 takes leave of the connections, and lets nobody new in' => sub {
     my $leaving = Patient::Server->new;
     my $port = $leaving->port;
-    chomp(my $httpd = Patient::Server::slurp(
-        "$leaving->{env}{PATIENT_RUN}/httpd.pid"));
+    my $httpd = $leaving->httpd;
     my $kept = connection(port => $port);
     is($kept->request(GET => '/livez')->header('Connection'), undef,
         'a connection that is kept');
@@ -177,10 +175,7 @@ subtest 'children killed amid restarts leave as many as there were' => sub {
     my $three = Patient::Ill->new(PATIENT_CHILDREN => 3);
 
     for (1 .. 6) {
-        my $mark = $three->log->mark;
-        kill 'USR1', $three->httpd;
-        $three->log->wait_for($mark, sub ($l) {
-            ($l->{code} // '') eq 'AH00489' }) or die 'no restart';
+        $three->restart;
         kill 'KILL', ($three->children)[0];
     }
     # httpd looks once a second, and may fork first and reap then.

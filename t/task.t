@@ -54,12 +54,7 @@ sub lines_with ($url, %more) {
 
     request(GET => '/api/posts', port => $port);
     if ($more{restart}) {
-        chomp(my $httpd = Patient::Server::slurp(
-            "$patient->{env}{PATIENT_RUN}/httpd.pid"));
-        my $mark = $patient->log->mark;
-        kill 'USR1', $httpd;
-        $patient->log->wait_for($mark, sub ($l) {
-            ($l->{code} // '') eq 'AH00489' }) or die 'no restart';
+        $patient->restart;
         request(GET => '/nowhere', port => $port);
     }
     $patient->stop;

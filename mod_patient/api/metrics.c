@@ -36,19 +36,16 @@ static apr_uint64_t count_all(const board_histogram_t *histogram)
 
 /* ---- JSON ---- */
 
-/* In milliseconds, over all requests since the start. */
-static json_t *quantile_json(const board_sums_t *sums, double share)
+static json_t *quantile_json(const figures_sums_t *all, double share)
 {
-    figures_sums_t all;
-
-    figures_take(&all, sums);
-    return json_real((double)figures_quantile(all.buckets, share) / 1000);
+    return json_real((double)figures_quantile(all->buckets, share) / 1000);
 }
 
 static json_t *requests_json(const board_sums_t *sums)
 {
     json_t *requests = json_object();
     apr_uint64_t total = 0;
+    figures_sums_t all;
     int class;
 
     for (class = 0; class < BOARD_CLASSES; class++) {
@@ -61,8 +58,9 @@ static json_t *requests_json(const board_sums_t *sums)
     json_object_set_new(requests, "total", json_integer((json_int_t)total));
     json_object_set_new(requests, "inFlight",
                         json_integer((json_int_t)sums->inflight));
-    json_object_set_new(requests, "p50Ms", quantile_json(sums, 0.5));
-    json_object_set_new(requests, "p99Ms", quantile_json(sums, 0.99));
+    figures_take(&all, sums);
+    json_object_set_new(requests, "p50Ms", quantile_json(&all, 0.5));
+    json_object_set_new(requests, "p99Ms", quantile_json(&all, 0.99));
     return requests;
 }
 

@@ -45,11 +45,6 @@ sub wait_for_end ($self, $id, $bound = 40) {
     return $self->wait_for_state($id, 'recovered|invalid', $bound);
 }
 
-sub httpd ($self) {
-    my $pid = Patient::Server::slurp("$self->{env}{PATIENT_RUN}/httpd.pid");
-    return $pid =~ s/\s+//r;
-}
-
 # The pids of httpd's children.
 sub children ($self) {
     my $httpd = $self->httpd;

@@ -101,6 +101,21 @@ sub stop ($self) {
     return $self->ctl('stop');
 }
 
+# The pid of httpd, the parent of the children that serve.
+sub httpd ($self) {
+    return slurp("$self->{env}{PATIENT_RUN}/httpd.pid") =~ s/\s+//r;
+}
+
+# As an operator does, who has changed the configuration: it serves by the new
+# one when this returns.
+sub restart ($self) {
+    my $mark = $self->log->mark;
+
+    kill 'USR1', $self->httpd;
+    $self->log->wait_for($mark, sub ($l) { ($l->{code} // '') eq 'AH00489' })
+        or die "no restart\n";
+}
+
 sub port ($self) { return $self->{env}{PORT} }
 sub connection ($self) { return Patient::Connection->new($self->port) }
 sub log ($self) { return Patient::Log->new($self->log_file) }
