@@ -15,13 +15,13 @@ make_db_directory()
 with: set DB_HOST, or install mariadb-server-core (make deps)"
     fi
     rm -rf "$PATIENT_RUN/db.new"
-    mkdir -m 700 "$PATIENT_RUN/db.new" ||
+    mkdir -m 700 "$PATIENT_RUN/db.new" "$PATIENT_RUN/db.new/tmp" ||
         fail "no right to write in $PATIENT_RUN"
     [ "$(id -u)" = 0 ] || return 0
     for account in mysql "$PATIENT_USER"; do
         id -u "$account" >/dev/null 2>&1 || continue
         if runuser -u "$account" -- test -x "$PATIENT_RUN"; then
-            chown "$account:" "$PATIENT_RUN/db.new"
+            chown "$account:" "$PATIENT_RUN/db.new" "$PATIENT_RUN/db.new/tmp"
             return 0
         fi
     done
@@ -36,9 +36,11 @@ create_db()
     say "patient: making a database of its own in $PATIENT_RUN/db (once)"
     owner=$(stat -c %U "$PATIENT_RUN/db.new")
     # --cross-bootstrap: nothing in it is about this machine's name, which
-    # need not resolve.
-    set -- mariadb-install-db --no-defaults --skip-test-db --cross-bootstrap \
-        --skip-name-resolve --innodb-log-file-size=32M \
+    # need not resolve. A TMPDIR of its own: two that are made at once would
+    # take each other's temporary tables away.
+    set -- env TMPDIR="$PATIENT_RUN/db.new/tmp" mariadb-install-db \
+        --no-defaults --skip-test-db --cross-bootstrap --skip-name-resolve \
+        --innodb-log-file-size=32M \
         --auth-root-authentication-method=socket \
         --auth-root-socket-user="$owner" --datadir="$PATIENT_RUN/db.new/data"
     if [ "$owner" != "$(id -un)" ]; then
@@ -51,11 +53,8 @@ create_db()
     if ! output=$("$@" 2>&1 9>&-); then
         fail "the embedded database could not be made: $output"
     fi
-    if ! { mkdir -m 700 "$PATIENT_RUN/db.new/tmp" &&
-        chown "$owner:" "$PATIENT_RUN/db.new/tmp" &&
-        mv "$PATIENT_RUN/db.new" "$PATIENT_RUN/db"; }; then
+    mv "$PATIENT_RUN/db.new" "$PATIENT_RUN/db" ||
         fail "no right to write in $PATIENT_RUN"
-    fi
 }
 
 # A port that nobody listens on: the one of the last time if it is free, else
