@@ -31,6 +31,7 @@ typedef struct child_t {
 
 typedef struct board_t {
     apr_uint32_t parent;        /* pid */
+    apr_uint32_t watcher;       /* pid of the child that watches, or 0 */
     apr_time_t started;
     board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
     apr_uint64_t counters[BOARD_COUNTERS];
@@ -63,6 +64,11 @@ apr_status_t board_open(server_rec *s)
 
 /* ---- children ---- */
 
+static void leave_watch(apr_uint32_t pid)
+{
+    apr_atomic_cas32(&board->watcher, 0, pid);
+}
+
 static apr_status_t leave(void *unused)
 {
     (void)unused;
@@ -93,7 +99,11 @@ int board_child_leave(pid_t pid)
 {
     int i, found = 0;
 
-    for (i = 0; board != NULL && i < CHILDREN_MAX; i++) {
+    if (board == NULL) {
+        return 0;
+    }
+    leave_watch((apr_uint32_t)pid);
+    for (i = 0; i < CHILDREN_MAX; i++) {
         child_t *child = &board->children[i];
 
         if (apr_atomic_read32(&child->pid) == (apr_uint32_t)pid) {
@@ -104,6 +114,19 @@ int board_child_leave(pid_t pid)
         }
     }
     return found;
+}
+
+int board_watch_take(void)
+{
+    apr_uint32_t pid = (apr_uint32_t)getpid();
+    apr_uint32_t watcher = apr_atomic_cas32(&board->watcher, pid, 0);
+
+    return watcher == 0 || watcher == pid;
+}
+
+void board_watch_leave(void)
+{
+    leave_watch((apr_uint32_t)getpid());
 }
 
 void board_inflight(int step)

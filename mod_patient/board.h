@@ -71,6 +71,13 @@ void board_child_enter(apr_pool_t *pchild);
  * @return 1: it had not done so itself, as a child that ends orderly does */
 int board_child_leave(pid_t pid);
 
+/** Whether this child is the one that watches for all: it becomes that if no
+ * other is. A child that ends in any way gives it up. */
+int board_watch_take(void);
+
+/** Gives it up before that. */
+void board_watch_leave(void);
+
 void board_count(board_counter_e counter);
 
 /** One request ended. */

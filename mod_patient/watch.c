@@ -179,7 +179,10 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
     int i, live = 0;
 
     (void)data;
-    if (state != AP_WATCHDOG_STATE_RUNNING) {
+    if (state == AP_WATCHDOG_STATE_STOPPING) {
+        board_watch_leave();
+    }
+    if (state != AP_WATCHDOG_STATE_RUNNING || !board_watch_take()) {
         return APR_SUCCESS;
     }
     for (i = 0; i < INCIDENT_SLOTS; i++) {
@@ -213,8 +216,10 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
 
 /* ---- the rounds ---- */
 
-static apr_status_t go(const char *name, int singleton,
-                       ap_watchdog_callback_fn_t *round, apr_pool_t *pconf)
+/* In each child. Who watches is settled on the board, and not by a singleton of
+ * mod_watchdog, where a child that takes over begins ten seconds later. */
+static apr_status_t go(const char *name, ap_watchdog_callback_fn_t *round,
+                       apr_pool_t *pconf)
 {
     APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get =
         APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
@@ -226,14 +231,14 @@ static apr_status_t go(const char *name, int singleton,
     if (get == NULL || add == NULL) {
         return APR_ENOTIMPL;    /* mod_watchdog is not loaded */
     }
-    rv = get(&watchdog, name, 0, singleton, pconf);
+    rv = get(&watchdog, name, 0, 0, pconf);
     return rv == APR_SUCCESS ? add(watchdog, ROUND, NULL, round) : rv;
 }
 
 apr_status_t watch_open(server_rec *s, apr_pool_t *pconf)
 {
-    apr_status_t rv = go("_patient_child_", 0, ward_round, pconf);
+    apr_status_t rv = go("_patient_ward_", ward_round, pconf);
 
     watched = s;
-    return rv == APR_SUCCESS ? go("_patient_", 1, watch_round, pconf) : rv;
+    return rv == APR_SUCCESS ? go("_patient_watch_", watch_round, pconf) : rv;
 }

@@ -16,21 +16,17 @@ sub is_well ($sentence) {
     is(join(' ', map { posts() } 1 .. 12), join(' ', (200) x 12), $sentence);
 }
 
-# New children, none of which was there before; they serve.
+# New children, none of which was there before, and all of them, so that none is
+# born while somebody looks for whom to kill; they serve.
 sub await_others (@old) {
     my %old = map { $_ => 1 } @old;
 
     wait_until(sub {
         my @now = children_of($patient);
-        return @now && !grep { $old{$_} } @now;
-    }, 30) or die 'the old children are there still';
+        return @now == child_count() && !grep { $old{$_} } @now;
+    }, 30) or die 'not all of the children are new';
     wait_until(sub { eval { request(GET => '/livez', @port)->status == 200 } })
         or die 'the new children do not serve';
-}
-
-sub httpd () {
-    my $pid = $patient->httpd;
-    return $pid;
 }
 
 # What becomes of who began it.
@@ -42,12 +38,12 @@ my %FATE = (
     },
     'httpd restarts gracefully' => sub {
         my @old = children_of($patient);
-        kill USR1 => httpd();
+        kill USR1 => $patient->httpd;
         await_others(@old);
     },
     'httpd restarts gracefully and all children are killed' => sub {
         my @old = children_of($patient);
-        kill USR1 => httpd();
+        kill USR1 => $patient->httpd;
         await_others(@old);
         @old = children_of($patient);
         kill KILL => @old;
@@ -132,6 +128,24 @@ subtest 'whose child is killed, a one-shot does not block the next' => sub {
         'the next one may begin');
 };
 
+subtest 'one child of three dies: whoever watches, it ends on time' => sub {
+    my $three = ill_patient(PATIENT_CHILDREN => 3);
+    my @its_port = (port => $three->port);
+    my @children;
+
+    ok(wait_until(sub { @children = children_of($three); @children == 3 }),
+        'there are three');
+    for my $child (@children) {
+        my $id = arm('db-fail', { mode => 'refused', duration_s => 2 },
+            @its_port);
+        my $end = moment(incident($id, @its_port)->{endsAt});
+        kill KILL => $child;
+        cmp_ok(moment(await_end($id, @its_port)->{endedAt}) - $end, '<', 1,
+            "without $child");
+    }
+    $three->stop;
+};
+
 # Every kind that lasts, at once; then the whole server goes.
 my %RESTART = (
     'a stop and a start' => sub {
@@ -143,7 +157,7 @@ my %RESTART = (
     },
     'a restart that is not graceful' => sub {
         my @old = children_of($patient);
-        kill HUP => httpd();
+        kill HUP => $patient->httpd;
         await_others(@old);
     },
 );
