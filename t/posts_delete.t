@@ -31,7 +31,7 @@ subtest 'nobody deletes the post of somebody else' => sub {
     my $post = new_post(sign_in());
 
     is_error(remove($post->{id}), 403,
-        'Forbidden: You can only delete your own posts', '403');
+        'Forbidden: You can only delete your own posts', 'it is refused');
     is(is_there($post->{id}), 1, 'it is still there');
 };
 
