@@ -11,6 +11,9 @@
 /* 9999-12-31T23:59:59.999Z, in milliseconds. */
 #define LATEST_MS APR_INT64_C(253402300799999)
 
+/* Room for a moment's text. */
+#define TEXT_SIZE sizeof("9999-12-31T23:59:59.999Z")
+
 /* Exactly so many digits. @return -1: they are not there */
 static int digits(const char **text, int count)
 {
@@ -116,25 +119,28 @@ apr_time_t moment_read(const json_t *value)
         ? (apr_time_t)(ms * 1000) : MOMENT_NONE;
 }
 
-const char *moment_text(apr_time_t moment, apr_pool_t *pool)
+static const char *write_moment(char *text, size_t size, apr_time_t moment)
 {
     apr_time_exp_t t;
 
     apr_time_exp_gmt(&t, moment);
-    return apr_psprintf(pool, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                        t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
-                        t.tm_hour, t.tm_min, t.tm_sec, t.tm_usec / 1000);
+    apr_snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                 t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
+                 t.tm_min, t.tm_sec, t.tm_usec / 1000);
+    return text;
+}
+
+const char *moment_text(apr_time_t moment, apr_pool_t *pool)
+{
+    char text[TEXT_SIZE];
+
+    return apr_pstrdup(pool, write_moment(text, sizeof(text), moment));
 }
 
 json_t *moment_json(apr_time_t moment)
 {
-    apr_time_exp_t t;
+    char text[TEXT_SIZE];
 
-    if (moment == MOMENT_NONE) {
-        return json_null();
-    }
-    apr_time_exp_gmt(&t, moment);
-    return json_sprintf("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                        t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
-                        t.tm_hour, t.tm_min, t.tm_sec, t.tm_usec / 1000);
+    return moment == MOMENT_NONE
+        ? json_null() : json_string(write_moment(text, sizeof(text), moment));
 }
