@@ -29,7 +29,7 @@ scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
 free_sources    := $(chaos_sources) $(wildcard \
     mod_patient/log/event.c mod_patient/log/symptom.c mod_patient/auth/*.c \
     mod_patient/store/breaker.c mod_patient/store/connect.c \
-    mod_patient/store/dberror.c \
+    mod_patient/store/dberror.c mod_patient/store/interrupt.c \
     mod_patient/gate.c mod_patient/grant.c mod_patient/cache.c \
     mod_patient/throttle.c mod_patient/vitals.c mod_patient/upstream.c)
 

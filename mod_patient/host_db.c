@@ -11,6 +11,7 @@
 #include "store/connect.h"
 #include "store/db.h"
 #include "store/dberror.h"
+#include "store/interrupt.h"
 #include "vitals.h"
 
 /* An errand of the operator's may take longer than a request's. */
@@ -166,17 +167,13 @@ static unsigned long next_to_tell(const host_self_t *self,
 }
 
 /* With the mutex. Has the server end what one connection is asked, and waits
- * until that is given back: a server that is told to end several SLEEP()s in
- * a row may have the order for one of them wait for two seconds (MariaDB's
- * killer and sleeper each hold the lock that the other wants). */
+ * until that is given back: one after the other, see store/interrupt.h. */
 static void end_query(host_self_t *self, MYSQL *mysql, unsigned long thread)
 {
     apr_time_t until = vitals_now() + END_PATIENCE;
     apr_interval_time_t left;
-    char order[40];
 
-    apr_snprintf(order, sizeof(order), "KILL QUERY %lu", thread);
-    if (mysql_query(mysql, order) != 0) {
+    if (interrupt_query(mysql, thread) != APR_SUCCESS) {
         return;
     }
     while (has(self->threads, thread) && (left = until - vitals_now()) > 0) {
@@ -184,7 +181,6 @@ static void end_query(host_self_t *self, MYSQL *mysql, unsigned long thread)
     }
 }
 
-/* On a connection of its own: those of the pool may all be lent. */
 static void cancel(chaos_host_t *host)
 {
     host_self_t *self = host->self;
@@ -198,7 +194,7 @@ static void cancel(chaos_host_t *host)
         return;
     }
     told = apr_array_make(pool, 16, sizeof(unsigned long));
-    if (connect_open(&mysql, &error, NULL, 0, CANCEL_PATIENCE, pool)
+    if (interrupt_open(&mysql, &error, CANCEL_PATIENCE, pool)
         != APR_SUCCESS) {
         db_log_error(&error);
     }

@@ -58,7 +58,8 @@ sub is_own ($file, $target) {
 # What must link without httpd: the tool and the unit tests need it.
 my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
     qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant throttle upstream vitals
-    log/event log/symptom store/breaker store/connect store/dberror));
+    log/event log/symptom store/breaker store/connect store/dberror
+    store/interrupt));
 
 sub is_free ($file) { return grep { $file =~ $_ } @FREE }
 

@@ -67,5 +67,19 @@ subtest 'it answers and stops while all at once is wrong' => sub {
     is(join(' ', children_of($patient)), "@before", 'nobody has died');
 };
 
+subtest 'who ends queries does so in turn, but does not wait for ever' => sub {
+    my $id = arm('pool-exhaustion', { duration_s => 120, hold_s => 60 },
+        @port);
+    wait_until(sub { metrics(@port)->{pool}{inUse} == 10 * child_count() })
+        or die 'the pool is not exhausted';
+    $sql->run("DO GET_LOCK('patient.interrupt', 10)");
+    my $asked = time;
+    request(DELETE => '/api/chaos/pool-exhaustion', @port);
+    cmp_ok(moment(await_end($id, @port)->{endedAt}) - $asked, '>', 0.9,
+        'not while it is the turn of another');
+    $sql->run("DO RELEASE_LOCK('patient.interrupt')");
+    is(parked($sql), 0, 'and then all of them');
+};
+
 $patient->stop;
 done_testing;

@@ -7,15 +7,14 @@
 #include <string.h>
 #include <time.h>
 
-#include <apr_strings.h>
 #include <mysql.h>
 
 #include "host.h"
 #include "host_db.h"
 #include "log/event.h"
 #include "log/symptom.h"
-#include "store/connect.h"
 #include "store/dberror.h"
+#include "store/interrupt.h"
 #include "vitals.h"
 
 #define ERROR_KILLED 1317       /* ER_QUERY_INTERRUPTED */
@@ -45,16 +44,11 @@ static void hand_on(MYSQL *mysql, chaos_row_fn *take, void *baton)
  * other than it should. */
 static apr_status_t tell(chaos_db_t *place, MYSQL *mysql)
 {
-    char order[40];
-
-    apr_snprintf(order, sizeof(order), "KILL QUERY %lu",
-                 mysql_thread_id(place->mysql));
     place->is_told = 1;
-    return mysql_query(mysql, order) == 0 ? APR_SUCCESS : APR_EGENERAL;
+    return interrupt_query(mysql, mysql_thread_id(place->mysql));
 }
 
-/* With db->telling. A connection of its own, since those of the pool may all
- * be lent.  If it can't be had, the queries come to their own end. */
+/* With db->telling. If it can't be had, the queries come to their own end. */
 static MYSQL *open_line(apr_pool_t **own)
 {
     dberror_t error;
@@ -63,7 +57,7 @@ static MYSQL *open_line(apr_pool_t **own)
     if (apr_pool_create_unmanaged_ex(own, NULL, NULL) != APR_SUCCESS) {
         return NULL;
     }
-    if (connect_open(&mysql, &error, NULL, 0, HOST_DB_CONNECT_TIMEOUT, *own)
+    if (interrupt_open(&mysql, &error, HOST_DB_CONNECT_TIMEOUT, *own)
         != APR_SUCCESS) {
         host_db_report(&error, NULL, *own);
         apr_pool_destroy(*own);
@@ -72,10 +66,8 @@ static MYSQL *open_line(apr_pool_t **own)
     return mysql;
 }
 
-/* With both locks.  Waits until the query has ended, too: a server that is
- * told to end several SLEEP()s in a row may have the order for one of them
- * wait for two seconds (MariaDB's killer and sleeper each hold the lock that
- * the other wants). */
+/* With both locks.  Waits until the query has ended, too: one after the
+ * other, see store/interrupt.h. */
 static void end_query(host_db_t *db, chaos_db_t *place, MYSQL *mysql)
 {
     struct timespec until;
