@@ -11,8 +11,8 @@
 /* 9999-12-31T23:59:59.999Z, in milliseconds. */
 #define LATEST_MS APR_INT64_C(253402300799999)
 
-/* Room for a moment's text. */
-#define TEXT_SIZE sizeof("9999-12-31T23:59:59.999Z")
+/* Room for a moment's text; an offset may lead beyond the year 9999. */
+#define TEXT_SIZE sizeof("10000-12-31T23:59:59.999Z")
 
 /* Exactly so many digits. @return -1: they are not there */
 static int digits(const char **text, int count)

@@ -13,6 +13,12 @@ my $sql = Patient::Sql->open;
 # Soon, even where every CPU is taken by somebody of lower priority.
 use constant SOON => 1;
 
+# Until every connection of every child is held.
+sub await_exhausted () {
+    wait_until(sub { metrics(@port)->{pool}{inUse} == 10 * child_count() })
+        or die 'the pool is not exhausted';
+}
+
 # One user, many connections, all of them waiting.
 sub crowd ($size) {
     my @waiting = map { connection(@port) } 1 .. $size;
@@ -26,8 +32,7 @@ subtest 'it answers and stops while all at once is wrong' => sub {
         { duration_s => 120, %{ $_->[1] } }, @port) }
         ['pool-exhaustion', { hold_s => 60 }],
         ['high-cpu', { percent => 100 }], ['memory-leak', {}];
-    wait_until(sub { metrics(@port)->{pool}{inUse} == 10 * child_count() })
-        or die 'the pool is not exhausted';
+    await_exhausted();
     await_state($id{$_}, 'injected', @port) for sort keys %id;
 
     # More than there are threads in all.
@@ -70,8 +75,7 @@ subtest 'it answers and stops while all at once is wrong' => sub {
 subtest 'who ends queries does so in turn, but does not wait for ever' => sub {
     my $id = arm('pool-exhaustion', { duration_s => 120, hold_s => 60 },
         @port);
-    wait_until(sub { metrics(@port)->{pool}{inUse} == 10 * child_count() })
-        or die 'the pool is not exhausted';
+    await_exhausted();
     $sql->run("DO GET_LOCK('patient.interrupt', 10)");
     my $asked = time;
     request(DELETE => '/api/chaos/pool-exhaustion', @port);

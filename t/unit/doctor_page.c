@@ -51,6 +51,8 @@ static void times(void)
     tap_is(moment_read(NULL), MOMENT_NONE, "nor is nothing");
     tap_is_str(moment_text(at("2024-12-10T12:00:00.123Z"), pool),
                "2024-12-10T12:00:00.123Z", "it is written as it is read");
+    tap_is_str(moment_text(at("9999-12-31T23:59:59-23:59"), pool),
+               "10000-01-01T23:58:59.000Z", "... also the last there is");
     json_decref(ms);
     json_decref(far);
 }
