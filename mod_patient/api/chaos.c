@@ -1,24 +1,20 @@
 /*
- * chaos.c - the operator's switchboard: make it ill, look, make it well.
+ * chaos.c - the operator's switchboard: make it ill, make it well.
  */
 #include "api/api.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include <apr_strings.h>
-#include <http_request.h>
 
 #include "api/chaos_json.h"
+#include "api/chaos_look.h"
+#include "api/chaos_order.h"
 #include "chaos/chaos.h"
 #include "host.h"
 #include "http/json.h"
 #include "http/reply.h"
-#include "http/request.h"
 #include "incident.h"
-
-/* The word of an incident's body that no scenario has for itself. */
-#define DURATION "duration_s"
 
 /* A one-shot that answers when it is done: it bounds itself, this is only for
  * one whose child dies meanwhile. */
@@ -27,134 +23,10 @@
 #define CLOSE_PATIENCE apr_time_from_sec(2)
 #define CLOSE_STEP apr_time_from_msec(10)
 
-/* ---- what is asked for ---- */
-
-typedef struct order_t {
-    const chaos_scenario_t *scenario;
-    chaos_args_t *args;
-    apr_int64_t duration_s;     /* 0: a one-shot */
-} order_t;
-
-/* One member of the body as a scenario's argument.
- * @return APR_EINVAL: neither number, truth nor text */
-static apr_status_t read_value(chaos_value_t *value, const char *name,
-                               json_t *member)
-{
-    value->name = name;
-    switch (json_typeof(member)) {
-    case JSON_INTEGER:
-        value->kind = CHAOS_INT;
-        value->number = json_integer_value(member);
-        return APR_SUCCESS;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        value->kind = CHAOS_BOOL;
-        value->number = json_is_true(member);
-        return APR_SUCCESS;
-    case JSON_STRING:
-        value->kind = CHAOS_WORD;
-        value->word = json_string_value(member);
-        return APR_SUCCESS;
-    default:
-        return APR_EINVAL;
-    }
-}
-
-/* @return APR_SUCCESS, APR_EINVAL or CHAOS_ERANGE */
-static apr_status_t read_duration(order_t *order, json_t *member,
-                                  const char **why, const call_t *call)
-{
-    *why = apr_psprintf(call->pool, DURATION " must be a whole number from 1 "
-                        "to %" APR_INT64_T_FMT,
-                        call->conf->chaos_max_duration);
-    if (!json_is_integer(member)) {
-        return APR_EINVAL;
-    }
-    order->duration_s = json_integer_value(member);
-    return order->duration_s < 1
-        || order->duration_s > call->conf->chaos_max_duration
-        ? CHAOS_ERANGE : APR_SUCCESS;
-}
-
-/* Caps that the operator set below the scenario's own. */
-static apr_status_t check_caps(const order_t *order, const char **why,
-                               const call_t *call)
-{
-    const struct { const char *name; apr_int64_t cap; } caps[] = {
-        { "limit_mb", call->conf->chaos_max_memory },
-        { "percent", call->conf->chaos_max_cpu },
-    };
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-        if (chaos_param_find(order->scenario, caps[i].name) != NULL
-            && chaos_args_int(order->args, caps[i].name) > caps[i].cap) {
-            *why = apr_psprintf(call->pool, "%s must be at most %"
-                                APR_INT64_T_FMT " on this server",
-                                caps[i].name, caps[i].cap);
-            return CHAOS_ERANGE;
-        }
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t read_member(order_t *order, const char *name,
-                                json_t *member, const char **why,
-                                const call_t *call)
-{
-    chaos_value_t value;
-    apr_status_t rv;
-
-    if (strcmp(name, DURATION) == 0) {
-        return read_duration(order, member, why, call);
-    }
-    rv = read_value(&value, name, member);
-    if (rv != APR_SUCCESS) {
-        *why = apr_psprintf(call->pool, "%s must be a whole number, a text, "
-                            "true or false", name);
-        return rv;
-    }
-    return chaos_args_set(order->args, &value, why);
-}
-
-/* @return APR_SUCCESS; anything else: answered */
-static apr_status_t read_order(order_t *order, int *answer, call_t *call)
-{
-    apr_status_t rv;
-    const char *name, *why;
-    json_t *body, *member;
-
-    memset(order, 0, sizeof(*order));
-    order->scenario = chaos_find(call->segment);
-    if (order->scenario == NULL) {
-        *answer = reply_error(call, HTTP_NOT_FOUND, "No such scenario");
-        return APR_NOTFOUND;
-    }
-    rv = request_body(&body, answer, call);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    order->args = chaos_args_create(order->scenario, call->pool);
-    json_object_foreach(body, name, member) {
-        if (rv == APR_SUCCESS) {
-            rv = read_member(order, name, member, &why, call);
-        }
-    }
-    if (rv == APR_SUCCESS) {
-        rv = check_caps(order, &why, call);
-    }
-    if (rv != APR_SUCCESS) {
-        *answer = reply_error(call, rv == CHAOS_ERANGE
-                              ? HTTP_UNPROCESSABLE_ENTITY : HTTP_BAD_REQUEST,
-                              why);
-    }
-    return rv;
-}
-
 /* ---- begin ---- */
 
 static apr_status_t arm(incident_t **incident, int *answer,
-                        const order_t *order, apr_interval_time_t span,
+                        const chaos_order_t *order, apr_interval_time_t span,
                         call_t *call)
 {
     incident_order_t wanted = {
@@ -177,7 +49,7 @@ static apr_status_t arm(incident_t **incident, int *answer,
     return rv;
 }
 
-static int begin_incident(const order_t *order, call_t *call)
+static int begin_incident(const chaos_order_t *order, call_t *call)
 {
     incident_t *incident;
     int answer;
@@ -193,7 +65,7 @@ static int begin_incident(const order_t *order, call_t *call)
 }
 
 /* A run that goes on after the answer: this child's ward takes it up. */
-static int run_later(const order_t *order, call_t *call)
+static int run_later(const chaos_order_t *order, call_t *call)
 {
     apr_interval_time_t span = order->scenario->once_s
         ? apr_time_from_sec(order->scenario->once_s) : RUN_SPAN;
@@ -220,7 +92,7 @@ static void await_close(const incident_t *incident)
     }
 }
 
-static int run_now(const order_t *order, call_t *call)
+static int run_now(const chaos_order_t *order, call_t *call)
 {
     chaos_report_t *report = chaos_report_create(call->pool);
     incident_t *incident;
@@ -252,10 +124,10 @@ static int run_now(const order_t *order, call_t *call)
 /* POST /api/chaos/{name} */
 static int run_scenario(call_t *call)
 {
-    order_t order;
+    chaos_order_t order;
     int answer;
 
-    if (read_order(&order, &answer, call) != APR_SUCCESS) {
+    if (chaos_order_read(&order, &answer, call) != APR_SUCCESS) {
         return answer;
     }
     if (order.duration_s > 0) {
@@ -290,85 +162,11 @@ static int halt(call_t *call)
         "stopped", incident_halt()));
 }
 
-/* ---- look ---- */
-
-/* Whether the toggle of a scenario's route is on: what its place says. */
-static int is_open(const chaos_scenario_t *scenario, call_t *call)
-{
-    request_rec *lookup = ap_sub_req_lookup_uri(
-        apr_pstrcat(call->pool, "/api/chaos/", scenario->name, NULL),
-        call->r, NULL);
-    int open = patient_place(lookup)->chaos == 1;
-
-    ap_destroy_sub_req(lookup);
-    return open;
-}
-
-/* GET /api/chaos */
-static int show_catalogue(call_t *call)
-{
-    const chaos_scenario_t *const *scenario;
-    json_t *list = json_array();
-
-    for (scenario = chaos_all(); *scenario != NULL; scenario++) {
-        json_t *entry = chaos_scenario_json(*scenario, call->conf,
-                                            call->pool);
-        incident_t *incident = incident_of(*scenario);
-
-        json_object_set_new(entry, "open",
-                            json_boolean(is_open(*scenario, call)));
-        json_object_set_new(entry, "running", incident
-                            ? chaos_incident_json(incident, call->pool)
-                            : json_null());
-        json_array_append_new(list, entry);
-    }
-    return reply_json(call, HTTP_OK, json_pack("{s:o}", "scenarios", list));
-}
-
-static int is_newer(const void *a, const void *b)
-{
-    const incident_t *const *left = a, *const *right = b;
-
-    return (*left)->armed < (*right)->armed ? 1
-        : (*left)->armed > (*right)->armed ? -1 : 0;
-}
-
-/* GET /api/chaos/incidents */
-static int list_incidents(call_t *call)
-{
-    incident_t *found[INCIDENT_SLOTS] = { NULL };
-    incident_t *slots = incident_slots();
-    json_t *list = json_array();
-    int i, count = 0;
-
-    for (i = 0; i < INCIDENT_SLOTS; i++) {
-        if (apr_atomic_read32(&slots[i].state) >= INCIDENT_ARMED) {
-            found[count++] = &slots[i];
-        }
-    }
-    qsort(found, (size_t)count, sizeof(incident_t *), is_newer);
-    for (i = 0; i < count; i++) {
-        json_array_append_new(list, chaos_incident_json(found[i],
-                                                        call->pool));
-    }
-    return reply_json(call, HTTP_OK, json_pack("{s:o}", "incidents", list));
-}
-
-/* GET /api/chaos/incidents/{id} */
-static int show_incident(call_t *call)
-{
-    incident_t *incident = incident_by_id(call->segment);
-
-    return incident
-        ? reply_json(call, HTTP_OK, chaos_incident_json(incident, call->pool))
-        : reply_error(call, HTTP_NOT_FOUND, "No such incident");
-}
-
 const route_t chaos_routes[] = {
-    { M_GET, "/api/chaos", ROUTE_OPERATOR, show_catalogue, ROUTE_VITAL },
-    { M_GET, "/api/chaos/incidents", ROUTE_OPERATOR, list_incidents,
+    { M_GET, "/api/chaos", ROUTE_OPERATOR, chaos_show_catalogue, ROUTE_VITAL },
+    { M_GET, "/api/chaos/incidents", ROUTE_OPERATOR, chaos_list_incidents,
       ROUTE_VITAL },
-    { M_GET, "/api/chaos/incidents/:id", ROUTE_OPERATOR, show_incident,
+    { M_GET, "/api/chaos/incidents/:id", ROUTE_OPERATOR, chaos_show_incident,
       ROUTE_VITAL },
     { M_POST, "/api/chaos/halt", ROUTE_OPERATOR, halt, ROUTE_VITAL },
     { M_POST, "/api/chaos/:name", ROUTE_OPERATOR, run_scenario, ROUTE_VITAL },

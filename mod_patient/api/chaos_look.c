@@ -1,0 +1,81 @@
+/*
+ * chaos_look.c - what the operator may look at: scenarios and incidents.
+ */
+#include "api/chaos_look.h"
+
+#include <apr_strings.h>
+#include <http_request.h>
+
+#include "api/chaos_json.h"
+#include "http/json.h"
+#include "http/reply.h"
+#include "incident.h"
+
+/* Whether the toggle of a scenario's route is on: what its place says. */
+static int is_open(const chaos_scenario_t *scenario, call_t *call)
+{
+    request_rec *lookup = ap_sub_req_lookup_uri(
+        apr_pstrcat(call->pool, "/api/chaos/", scenario->name, NULL),
+        call->r, NULL);
+    int open = patient_place(lookup)->chaos == 1;
+
+    ap_destroy_sub_req(lookup);
+    return open;
+}
+
+int chaos_show_catalogue(call_t *call)
+{
+    const chaos_scenario_t *const *scenario;
+    json_t *list = json_array();
+
+    for (scenario = chaos_all(); *scenario != NULL; scenario++) {
+        json_t *entry = chaos_scenario_json(*scenario, call->conf,
+                                            call->pool);
+        incident_t *incident = incident_of(*scenario);
+
+        json_object_set_new(entry, "open",
+                            json_boolean(is_open(*scenario, call)));
+        json_object_set_new(entry, "running", incident
+                            ? chaos_incident_json(incident, call->pool)
+                            : json_null());
+        json_array_append_new(list, entry);
+    }
+    return reply_json(call, HTTP_OK, json_pack("{s:o}", "scenarios", list));
+}
+
+static int is_newer(const void *a, const void *b)
+{
+    const incident_t *const *left = a, *const *right = b;
+
+    return (*left)->armed < (*right)->armed ? 1
+        : (*left)->armed > (*right)->armed ? -1 : 0;
+}
+
+int chaos_list_incidents(call_t *call)
+{
+    incident_t *found[INCIDENT_SLOTS] = { NULL };
+    incident_t *slots = incident_slots();
+    json_t *list = json_array();
+    int i, count = 0;
+
+    for (i = 0; i < INCIDENT_SLOTS; i++) {
+        if (apr_atomic_read32(&slots[i].state) >= INCIDENT_ARMED) {
+            found[count++] = &slots[i];
+        }
+    }
+    qsort(found, (size_t)count, sizeof(incident_t *), is_newer);
+    for (i = 0; i < count; i++) {
+        json_array_append_new(list, chaos_incident_json(found[i],
+                                                        call->pool));
+    }
+    return reply_json(call, HTTP_OK, json_pack("{s:o}", "incidents", list));
+}
+
+int chaos_show_incident(call_t *call)
+{
+    incident_t *incident = incident_by_id(call->segment);
+
+    return incident
+        ? reply_json(call, HTTP_OK, chaos_incident_json(incident, call->pool))
+        : reply_error(call, HTTP_NOT_FOUND, "No such incident");
+}
