@@ -57,6 +57,7 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 
 static const chaos_param_t params[] = {
     { .name = "timeout_ms", .kind = CHAOS_INT,
+      .role = CHAOS_ROLE_TIMEOUT_MS,
       .fallback = 3000, .min = 100, .cap = 30000,
       .help = "how long the patient waits for the service, in "
               "milliseconds" },

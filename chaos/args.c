@@ -75,6 +75,20 @@ const chaos_param_t *chaos_param_find(const chaos_scenario_t *scenario,
     return NULL;
 }
 
+const chaos_param_t *chaos_param_in_role(const chaos_scenario_t *scenario,
+                                         chaos_role_e role)
+{
+    const chaos_param_t *param = scenario->params;
+
+    while (param != NULL && param->name != NULL) {
+        if (param->role == role) {
+            return param;
+        }
+        param++;
+    }
+    return NULL;
+}
+
 const char *chaos_param_range(const chaos_param_t *param, apr_pool_t *pool)
 {
     const char *text = "";
@@ -132,6 +146,24 @@ static int index_of(const chaos_param_t *param, const char *word)
     return i;
 }
 
+/* A value as a plain number. */
+static apr_int64_t number_of(const chaos_param_t *param,
+                             const chaos_value_t *value)
+{
+    return param->kind == CHAOS_WORD ? index_of(param, value->word)
+                                     : value->number;
+}
+
+apr_int64_t chaos_args_role(const chaos_args_t *args, chaos_role_e role,
+                            apr_int64_t absent)
+{
+    const chaos_param_t *param = chaos_param_in_role(args->scenario, role);
+
+    return param != NULL
+        ? number_of(param, &args->values[param - args->scenario->params])
+        : absent;
+}
+
 void chaos_args_pack(const chaos_args_t *args,
                      apr_int64_t packed[CHAOS_PARAMS_MAX])
 {
@@ -141,9 +173,7 @@ void chaos_args_pack(const chaos_args_t *args,
 
     memset(packed, 0, CHAOS_PARAMS_MAX * sizeof(*packed));
     for (i = 0; i < n && i < CHAOS_PARAMS_MAX; i++) {
-        packed[i] = params[i].kind == CHAOS_WORD
-                    ? index_of(&params[i], args->values[i].word)
-                    : args->values[i].number;
+        packed[i] = number_of(&params[i], &args->values[i]);
     }
 }
 

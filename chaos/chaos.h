@@ -37,11 +37,31 @@ typedef struct chaos_value_t {
     const char *word;           /* CHAOS_WORD */
 } chaos_value_t;
 
+/** What a parameter is to whoever runs a scenario, who thus need not know it
+ * by name. */
+typedef enum {
+    CHAOS_ROLE_NONE,            /* the scenario's own */
+    CHAOS_ROLE_MEMORY_MB,       /* CHAOS_INT: memory that fills up */
+    CHAOS_ROLE_CPU_PERCENT,     /* CHAOS_INT: share of the CPUs granted */
+    CHAOS_ROLE_DEATH,           /* CHAOS_BOOL: the process then dies */
+    CHAOS_ROLE_TIMEOUT_MS,      /* CHAOS_INT: how long to wait */
+    CHAOS_ROLE_LIFETIME_S,      /* CHAOS_INT: how long a token is good */
+    CHAOS_ROLE_PLACE            /* CHAOS_WORD: chaos_place_e by its index */
+} chaos_role_e;
+
+/** In which way a place is the wrong one to look for the database. */
+typedef enum {
+    CHAOS_PLACE_SILENT,         /* somebody listens and never speaks */
+    CHAOS_PLACE_CLOSED,         /* nobody listens */
+    CHAOS_PLACE_UNKNOWN         /* no such name */
+} chaos_place_e;
+
 /** One parameter of a scenario. */
 typedef struct chaos_param_t {
     const char *name;           /* "limit_mb" */
     const char *help;           /* one sentence */
     chaos_kind_e kind;          /* not CHAOS_REAL */
+    chaos_role_e role;          /* unique in a scenario, but for none */
     apr_int64_t fallback;       /* CHAOS_INT, CHAOS_BOOL: the default */
     apr_int64_t min, cap;       /* CHAOS_INT: both ends allowed */
     const char *const *words;   /* CHAOS_WORD: those allowed, NULL-terminated,
@@ -80,6 +100,10 @@ apr_status_t chaos_args_parse(chaos_args_t *args, const char *name,
 const chaos_param_t *chaos_param_find(const chaos_scenario_t *scenario,
                                       const char *name);
 
+/** The parameter in that role, or NULL. */
+const chaos_param_t *chaos_param_in_role(const chaos_scenario_t *scenario,
+                                         chaos_role_e role);
+
 /** What a parameter accepts: "a whole number from 1000 to 10000". */
 const char *chaos_param_range(const chaos_param_t *param, apr_pool_t *pool);
 
@@ -88,6 +112,11 @@ const char *chaos_param_range(const chaos_param_t *param, apr_pool_t *pool);
 apr_int64_t chaos_args_int(const chaos_args_t *args, const char *name);
 int chaos_args_bool(const chaos_args_t *args, const char *name);
 const char *chaos_args_word(const chaos_args_t *args, const char *name);
+
+/** The value of the parameter in that role as a plain number (a word's is its
+ * index), or absent if the scenario has none in it. */
+apr_int64_t chaos_args_role(const chaos_args_t *args, chaos_role_e role,
+                            apr_int64_t absent);
 
 /** A scenario has no more parameters than this. */
 #define CHAOS_PARAMS_MAX 8

@@ -21,13 +21,13 @@
 #define NOWHERE "db.invalid."
 
 static apr_status_t choose(silence_t *endpoint, const chaos_host_t *host,
-                           const char *mode, apr_pool_t *pool)
+                           apr_int64_t place, apr_pool_t *pool)
 {
     memset(endpoint, 0, sizeof(*endpoint));
-    if (strcmp(mode, "refused") == 0) {
+    if (place == CHAOS_PLACE_CLOSED) {
         return silence_take(endpoint, 0, pool);
     }
-    if (strcmp(mode, "dns") == 0) {
+    if (place == CHAOS_PLACE_UNKNOWN) {
         endpoint->host = NOWHERE;
         endpoint->port = 3306;
         return APR_SUCCESS;
@@ -48,7 +48,9 @@ static apr_status_t run(chaos_host_t *host, const chaos_args_t *args,
     apr_status_t rv;
 
     chaos_report_word(report, "scenario", chaos_db_fail.title);
-    rv = choose(&endpoint, host, chaos_args_word(args, "mode"), pool);
+    rv = choose(&endpoint, host,
+                chaos_args_role(args, CHAOS_ROLE_PLACE, CHAOS_PLACE_SILENT),
+                pool);
     if (rv != APR_SUCCESS) {
         chaos_report_word(report, "error", silence_error(rv, pool));
         return APR_EGENERAL;
@@ -83,13 +85,16 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
     return 0;
 }
 
+/* In the order of chaos_place_e. */
 static const char *const modes[] = { "timeout", "refused", "dns", NULL };
 
 static const chaos_param_t params[] = {
-    { .name = "mode", .kind = CHAOS_WORD, .words = modes,
+    { .name = "mode", .kind = CHAOS_WORD,
+      .role = CHAOS_ROLE_PLACE, .words = modes,
       .help = "how the connection fails: nobody speaks, nobody listens, or "
               "the name does not exist" },
     { .name = "timeout_ms", .kind = CHAOS_INT,
+      .role = CHAOS_ROLE_TIMEOUT_MS,
       .fallback = 2000, .min = 1000, .cap = 10000,
       .help = "how long to wait for the database, in milliseconds, counted "
               "in whole seconds" },

@@ -208,6 +208,7 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 
 static const chaos_param_t params[] = {
     { .name = "percent", .kind = CHAOS_INT,
+      .role = CHAOS_ROLE_CPU_PERCENT,
       .fallback = 98, .min = 10, .cap = 100,
       .help = "how much of the CPU time that the process is granted it "
               "uses, in percent" },

@@ -61,6 +61,7 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 
 static const chaos_param_t params[] = {
     { .name = "lifetime_s", .kind = CHAOS_INT,
+      .role = CHAOS_ROLE_LIFETIME_S,
       .fallback = 1, .min = 1, .cap = 60,
       .help = "how long a token is good for, in seconds" },
     { .name = NULL }

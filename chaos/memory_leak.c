@@ -173,10 +173,12 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 
 static const chaos_param_t params[] = {
     { .name = "limit_mb", .kind = CHAOS_INT,
+      .role = CHAOS_ROLE_MEMORY_MB,
       .fallback = 0, .min = 0, .cap = 4096,
       .help = "how much memory fills up, in MB; 0, or more than there is to "
               "spare: all that there is to spare" },
-    { .name = "crash", .kind = CHAOS_BOOL, .fallback = 0,
+    { .name = "crash", .kind = CHAOS_BOOL,
+      .role = CHAOS_ROLE_DEATH, .fallback = 0,
       .help = "whether the process then dies, in an incident" },
     { .name = NULL }
 };

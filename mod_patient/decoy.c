@@ -3,8 +3,6 @@
  */
 #include "decoy.h"
 
-#include <string.h>
-
 #include <apr_network_io.h>
 #include <apr_strings.h>
 
@@ -14,6 +12,9 @@
  * trying it below the machine's search domains. */
 #define NOWHERE "db.invalid."
 #define NOWHERE_PORT 3306
+
+/* Where a scenario leaves it to us. */
+#define TIMEOUT_MS 2000
 
 #define BACKLOG 128
 
@@ -73,20 +74,21 @@ apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf)
 void decoy_endpoint(const char **host, int *port,
                     apr_interval_time_t *timeout, const chaos_args_t *args)
 {
-    const char *mode = chaos_args_word(args, "mode");
-
-    *timeout = apr_time_from_msec(chaos_args_int(args, "timeout_ms"));
-    if (strcmp(mode, "refused") == 0) {
+    *timeout = apr_time_from_msec(
+        chaos_args_role(args, CHAOS_ROLE_TIMEOUT_MS, TIMEOUT_MS));
+    switch (chaos_args_role(args, CHAOS_ROLE_PLACE, CHAOS_PLACE_SILENT)) {
+    case CHAOS_PLACE_CLOSED:
         *host = LOOPBACK;
         *port = decoy.closed_port;
-    }
-    else if (strcmp(mode, "dns") == 0) {
+        break;
+    case CHAOS_PLACE_UNKNOWN:
         *host = NOWHERE;
         *port = NOWHERE_PORT;
-    }
-    else {
+        break;
+    default:
         *host = decoy.silent_host;
         *port = decoy.silent_port;
+        break;
     }
 }
 

@@ -18,7 +18,8 @@ apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf);
 
 /**
  * Where the database is wrongly looked for.
- * @param args of db-fail: mode and timeout_ms
+ * @param args say in which way (CHAOS_ROLE_PLACE), and how long to wait
+ *        (CHAOS_ROLE_TIMEOUT_MS)
  */
 void decoy_endpoint(const char **host, int *port,
                     apr_interval_time_t *timeout, const chaos_args_t *args);

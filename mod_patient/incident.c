@@ -358,8 +358,7 @@ int incident_is_finished(incident_t *incident)
  * takes its work over. */
 static void note_death(incident_t *incident, apr_pool_t *pool)
 {
-    if (chaos_param_find(incident_scenario(incident), "crash") != NULL
-        && chaos_args_bool(incident_args(incident, pool), "crash")) {
+    if (chaos_args_role(incident_args(incident, pool), CHAOS_ROLE_DEATH, 0)) {
         apr_atomic_set32(&incident->result, INCIDENT_HAPPENED);
         ask_end(incident);
     }

@@ -134,16 +134,22 @@ static void watch_incident(incident_t *incident, const board_sums_t *board,
  * purpose, or nobody would ever see that. */
 static double cpu_limit(apr_pool_t *pool)
 {
-    const chaos_scenario_t *burner = chaos_find("high-cpu");
-    incident_t *incident = burner ? incident_of(burner) : NULL;
-    double wanted;
+    double limit = CPU_HIGH;
+    int i;
 
-    if (incident == NULL) {
-        return CPU_HIGH;
+    for (i = 0; i < INCIDENT_SLOTS; i++) {
+        incident_t *incident = &incident_slots()[i];
+        double wanted;
+
+        if (!incident_is_live(incident)) {
+            continue;
+        }
+        wanted = (double)chaos_args_role(incident_args(incident, pool),
+                                         CHAOS_ROLE_CPU_PERCENT, 100)
+            - CPU_MARGIN;
+        limit = wanted < limit ? wanted : limit;
     }
-    wanted = (double)chaos_args_int(incident_args(incident, pool), "percent")
-        - CPU_MARGIN;
-    return wanted < CPU_HIGH ? wanted : CPU_HIGH;
+    return limit;
 }
 
 static void watch_cpu(const board_sums_t *board, apr_pool_t *pool)

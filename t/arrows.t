@@ -197,6 +197,35 @@ subtest 'the module exports its record and nothing else' => sub {
     is("@exported", 'patient_module', 'patient_module');
 };
 
+# What the server must know of a scenario is a field of it. The directives
+# explain themselves to the operator by such names.
+subtest 'the server knows no scenario, and none of its parameters, by name' =>
+sub {
+    my $text = sub ($file) {
+        open my $in, '<', "$root/$file" or die "$file: $!";
+        local $/ = undef;
+        return readline($in);
+    };
+    my (%scenario, %param);
+    for my $file (grep { m{\Achaos/\w+\.c\z} } sort keys %INCLUDES) {
+        my $source = $text->($file);
+        $param{$_} = 1 for $source =~ /\{ \.name = "(\w+)"/g;
+        $scenario{$_} = 1 for $source =~ /^    \.name = "([\w-]+)"/mg;
+    }
+    cmp_ok(keys %scenario, '>=', 7, 'there are scenarios');
+    cmp_ok(keys %param, '>=', 7, 'and parameters');
+    for my $file (grep { m{\Amod_patient/} } sort keys %INCLUDES) {
+        next if $file eq 'mod_patient/directives.c';
+        my $source = $text->($file);
+        my @named = grep { $source =~ /\b\Q$_\E\b/ } sort keys %scenario;
+        push @named, grep { $source =~ /"\Q$_\E"/ } sort keys %param;
+        # A word that the API uses, too, must not be asked of a scenario.
+        @named = grep { $_ ne 'posts' } @named;
+        push @named, $source =~ /\bchaos_(?:args|param)_\w+\([^;]*?"(\w+)"/g;
+        is("@named", '', $file);
+    }
+};
+
 subtest 'only mod_patient.c hooks into httpd' => sub {
     for my $file (sort keys %INCLUDES) {
         next if $file eq 'mod_patient/mod_patient.c';

@@ -216,7 +216,8 @@ static apr_int64_t token_lifetime(call_t *call)
         return call->conf->token_lifetime;
     }
     incident_bite(incident);
-    return chaos_args_int(incident_args(incident, call->pool), "lifetime_s");
+    return chaos_args_role(incident_args(incident, call->pool),
+                           CHAOS_ROLE_LIFETIME_S, call->conf->token_lifetime);
 }
 
 static apr_status_t sign(const char **token, const user_t *user, call_t *call)

@@ -58,18 +58,19 @@ static apr_status_t read_duration(chaos_order_t *order, json_t *member,
 static apr_status_t check_caps(const chaos_order_t *order, const char **why,
                                const call_t *call)
 {
-    const struct { const char *name; apr_int64_t cap; } caps[] = {
-        { "limit_mb", call->conf->chaos_max_memory },
-        { "percent", call->conf->chaos_max_cpu },
+    const struct { chaos_role_e role; apr_int64_t cap; } caps[] = {
+        { CHAOS_ROLE_MEMORY_MB, call->conf->chaos_max_memory },
+        { CHAOS_ROLE_CPU_PERCENT, call->conf->chaos_max_cpu },
     };
     apr_size_t i;
 
     for (i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-        if (chaos_param_find(order->scenario, caps[i].name) != NULL
-            && chaos_args_int(order->args, caps[i].name) > caps[i].cap) {
+        if (chaos_args_role(order->args, caps[i].role, 0) > caps[i].cap) {
             *why = apr_psprintf(call->pool, "%s must be at most %"
                                 APR_INT64_T_FMT " on this server",
-                                caps[i].name, caps[i].cap);
+                                chaos_param_in_role(order->scenario,
+                                                    caps[i].role)->name,
+                                caps[i].cap);
             return CHAOS_ERANGE;
         }
     }

@@ -22,6 +22,9 @@
 #define TITLE_MAX_CHARACTERS 255
 #define CONTENT_MAX_BYTES 65535
 
+/* Where a scenario leaves it to us. */
+#define UPSTREAM_TIMEOUT_MS 3000
+
 static json_t *post_json(const post_t *post, apr_pool_t *pool)
 {
     json_t *value = json_pack(
@@ -106,8 +109,9 @@ static apr_status_t ask_upstream(call_t *call)
     /* Whoever waits at its end has felt it, too. */
     has_place = incident_work(incident, 1);
     incident_bite(incident);
-    timeout = apr_time_from_msec(chaos_args_int(
-        incident_args(incident, call->pool), "timeout_ms"));
+    timeout = apr_time_from_msec(chaos_args_role(
+        incident_args(incident, call->pool), CHAOS_ROLE_TIMEOUT_MS,
+        UPSTREAM_TIMEOUT_MS));
     rv = upstream_call(&result, decoy_upstream(), timeout, call->pool);
     if (has_place) {
         incident_work(incident, -1);

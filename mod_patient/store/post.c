@@ -36,7 +36,8 @@ static const db_statement_t select_bare_page = {
     "ORDER BY p.created_at DESC, p.id DESC"
 };
 
-/* A table without a key, which slow-query keeps while it runs. */
+/* A table without a key, which is there while authors are looked up the slow
+ * way. */
 static const db_statement_t select_author = {
     "post_author",
     "SELECT email, name FROM author_directory WHERE user_id = %lld"

@@ -16,10 +16,11 @@
 static const char *const words[] = { "slow", "quick", "never", NULL };
 
 static const chaos_param_t params[] = {
-    { .name = "limit_mb", .kind = CHAOS_INT, .fallback = 64, .min = 8,
-      .cap = 512, .help = "a number" },
+    { .name = "limit_mb", .kind = CHAOS_INT, .role = CHAOS_ROLE_MEMORY_MB,
+      .fallback = 64, .min = 8, .cap = 512, .help = "a number" },
     { .name = "crash", .kind = CHAOS_BOOL, .fallback = 0, .help = "a flag" },
-    { .name = "pace", .kind = CHAOS_WORD, .words = words, .help = "a word" },
+    { .name = "pace", .kind = CHAOS_WORD, .role = CHAOS_ROLE_PLACE,
+      .words = words, .help = "a word" },
     { .name = NULL }
 };
 
@@ -66,6 +67,23 @@ static void accepted(void)
     tap_is_str(chaos_args_word(args, "pace"), "quick",
                "a word outlives the text that it came from");
     tap_ok(why == NULL, "nothing is complained of");
+}
+
+static void roles(void)
+{
+    chaos_args_t *args = chaos_args_create(&sample, pool);
+    const char *why;
+
+    chaos_args_parse(args, "pace", "never", &why);
+    tap_is(chaos_args_role(args, CHAOS_ROLE_MEMORY_MB, -1), 64,
+           "a number is found by its role");
+    tap_is(chaos_args_role(args, CHAOS_ROLE_PLACE, -1), 2,
+           "a word is its index");
+    tap_is(chaos_args_role(args, CHAOS_ROLE_CPU_PERCENT, -1), -1,
+           "a role that no parameter has is absent");
+    tap_ok(chaos_param_in_role(&sample, CHAOS_ROLE_MEMORY_MB) == &params[0]
+           && chaos_param_in_role(&bare, CHAOS_ROLE_DEATH) == NULL,
+           "so is the parameter itself");
 }
 
 static void refused(void)
@@ -322,6 +340,17 @@ static int has_sound_values(const chaos_param_t *param)
     return 0;
 }
 
+/* Of the kind that its role asks for, and the only one in it. */
+static int fits_role(const chaos_scenario_t *each, const chaos_param_t *param)
+{
+    chaos_kind_e kind = param->role == CHAOS_ROLE_DEATH ? CHAOS_BOOL
+        : param->role == CHAOS_ROLE_PLACE ? CHAOS_WORD : CHAOS_INT;
+
+    return param->role == CHAOS_ROLE_NONE
+        || (param->kind == kind
+            && chaos_param_in_role(each, param->role) == param);
+}
+
 static void parameters(const chaos_scenario_t *each)
 {
     const chaos_param_t *param = each->params;
@@ -338,6 +367,8 @@ static void parameters(const chaos_scenario_t *each)
         tap_ok(has_sound_values(param),
                "%s: %s has a choice, and its default among it", each->name,
                param->name);
+        tap_ok(fits_role(each, param), "%s: %s is what its role asks for",
+               each->name, param->name);
         tap_ok(param - each->params < CHAOS_PARAMS_MAX,
                "%s: %s can be packed", each->name, param->name);
     }
@@ -409,6 +440,7 @@ int main(int argc, const char *const *argv)
     apr_pool_create(&pool, NULL);
     defaults();
     accepted();
+    roles();
     refused();
     explained();
     kinds();
