@@ -13,6 +13,7 @@
 
 #include "shared.h"
 #include "throttle.h"
+#include "vitals.h"
 
 #define CHILDREN_MAX 256
 
@@ -56,7 +57,7 @@ apr_status_t board_open(server_rec *s)
         board = memory;
         if (is_new) {
             board->parent = (apr_uint32_t)getpid();
-            board->started = apr_time_now();
+            board->started = vitals_now();
         }
     }
     return rv;

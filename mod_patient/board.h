@@ -48,7 +48,7 @@ typedef struct board_sums_t {
     apr_uint64_t anonymous;         /* bytes of rss that are heap or stack */
     apr_uint64_t cpu_user;          /* microseconds since the start, those */
     apr_uint64_t cpu_system;        /* of children that ended included */
-    apr_time_t started;             /* when the server first started */
+    apr_time_t started;             /* steady: when the server first did */
 } board_sums_t;
 
 typedef enum {

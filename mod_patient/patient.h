@@ -18,6 +18,7 @@
 typedef struct patient_request_t {
     const char *id;             /* X-Request-Id: taken over, or made */
     const char *trace_id;       /* 32 hex digits, or NULL */
+    apr_time_t begun;           /* steady: when its first line had come */
     int has_route;
     int route;                  /* its number over all tables */
     int is_quiet;               /* leaves no line in the log */

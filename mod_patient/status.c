@@ -14,6 +14,7 @@
 
 #include "board.h"
 #include "conf.h"
+#include "vitals.h"
 
 static const server_rec *shown;
 
@@ -30,7 +31,7 @@ static void collect(figure_t *figures, const board_sums_t *sums)
 {
     const figure_t all[FIGURES] = {
         { "Uptime (seconds)", "Uptime",
-          (apr_uint64_t)apr_time_sec(apr_time_now() - sums->started) },
+          (apr_uint64_t)apr_time_sec(vitals_now() - sums->started) },
         { "Child processes", "Children", (apr_uint64_t)sums->children },
         { "Requests being served", "InFlight", sums->inflight },
         { "Requests answered 2xx", "Requests2xx", board_count_class(sums, 0) },

@@ -15,6 +15,7 @@
 #include "http/json.h"
 #include "http/reply.h"
 #include "incident.h"
+#include "vitals.h"
 
 /* A one-shot that answers when it is done: it bounds itself, this is only for
  * one whose child dies meanwhile. */
@@ -85,9 +86,9 @@ static int run_later(const chaos_order_t *order, call_t *call)
  * answer can begin the next one. */
 static void await_close(const incident_t *incident)
 {
-    apr_time_t deadline = apr_time_now() + CLOSE_PATIENCE;
+    apr_time_t deadline = vitals_now() + CLOSE_PATIENCE;
 
-    while (incident_is_live(incident) && apr_time_now() < deadline) {
+    while (incident_is_live(incident) && vitals_now() < deadline) {
         apr_sleep(CLOSE_STEP);
     }
 }

@@ -9,6 +9,7 @@
 #include "http/reply.h"
 #include "patient.h"
 #include "store/db.h"
+#include "vitals.h"
 
 /* How long the database has to answer. */
 #define DATABASE_PATIENCE apr_time_from_sec(2)
@@ -38,7 +39,7 @@ static int show_life(call_t *call)
 
 static json_t *describe(call_t *call, apr_status_t database, apr_time_t start)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = vitals_now();
     board_sums_t sums;
     json_t *body;
 
@@ -46,7 +47,7 @@ static json_t *describe(call_t *call, apr_status_t database, apr_time_t start)
     body = json_pack(
         "{s:s, s:o, s:f, s:{s:b, s:o}, s:{s:o, s:o}, s:o}",
         "status", database == APR_SUCCESS ? "ok" : "error",
-        "timestamp", json_time(now),
+        "timestamp", json_time(apr_time_now()),
         "uptime", (double)apr_time_as_msec(now - sums.started) / 1000,
         "database",
         "connected", database == APR_SUCCESS,
@@ -65,7 +66,7 @@ static json_t *describe(call_t *call, apr_status_t database, apr_time_t start)
 /* GET /health */
 static int show_health(call_t *call)
 {
-    apr_time_t start = apr_time_now();
+    apr_time_t start = vitals_now();
     apr_status_t rv = db_check(call->db, DATABASE_PATIENCE, call->pool);
 
     return reply_json(call, rv == APR_SUCCESS ? HTTP_OK
@@ -76,7 +77,7 @@ static int show_health(call_t *call)
 /* GET /readyz */
 static int show_readiness(call_t *call)
 {
-    apr_time_t start = apr_time_now();
+    apr_time_t start = vitals_now();
     apr_status_t rv = db_check(call->db, DATABASE_PATIENCE, call->pool);
 
     return rv == APR_SUCCESS

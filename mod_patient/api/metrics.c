@@ -13,6 +13,7 @@
 #include "http/json.h"
 #include "http/reply.h"
 #include "patient.h"
+#include "vitals.h"
 
 static const char *const class_names[BOARD_CLASSES] = {
     "2xx", "3xx", "4xx", "5xx"
@@ -86,7 +87,6 @@ static json_t *memory_json(const board_sums_t *sums)
 /* GET /api/metrics */
 static int show_metrics(call_t *call)
 {
-    apr_time_t now = apr_time_now();
     struct utsname machine;
     board_sums_t sums;
 
@@ -95,8 +95,8 @@ static int show_metrics(call_t *call)
     return reply_json(call, HTTP_OK, json_pack(
         "{s:o, s:f, s:o, s:{s:I, s:I}, s:{s:s, s:s, s:o}, s:o, s:o, s:i, "
         "s:{s:I}}",
-        "timestamp", json_time(now),
-        "uptime", seconds(now - sums.started),
+        "timestamp", json_time(apr_time_now()),
+        "uptime", seconds(vitals_now() - sums.started),
         "memory", memory_json(&sums),
         "cpu",
         "user", (json_int_t)sums.cpu_user,
@@ -181,7 +181,7 @@ static void print_figures(page_t *page)
 
     print_figure(page, "patient_uptime_seconds", "gauge",
                  "Time since the server started.",
-                 seconds(apr_time_now() - sums->started));
+                 seconds(vitals_now() - sums->started));
     print_figure(page, "patient_children", "gauge",
                  "Child processes.", sums->children);
     print_figure(page, "patient_http_requests_in_flight", "gauge",

@@ -15,6 +15,7 @@
 #include "incident.h"
 #include "store/post.h"
 #include "upstream.h"
+#include "vitals.h"
 
 #define LIMIT_DEFAULT 10
 #define LIMIT_MAX 100
@@ -49,7 +50,7 @@ static json_t *post_json(const post_t *post, apr_pool_t *pool)
 /* GET /api/posts */
 static int list_posts(call_t *call)
 {
-    apr_time_t start = apr_time_now();
+    apr_time_t start = vitals_now();
     apr_int64_t limit = LIMIT_DEFAULT, offset = 0;
     apr_array_header_t *posts;
     json_t *list;
@@ -73,7 +74,7 @@ static int list_posts(call_t *call)
     }
     return reply_json(call, HTTP_OK, json_pack(
         "{s:o, s:i, s:o}", "posts", list, "count", posts->nelts,
-        "queryTime", json_milliseconds(apr_time_now() - start)));
+        "queryTime", json_milliseconds(vitals_now() - start)));
 }
 
 /* GET /api/posts/{id} */

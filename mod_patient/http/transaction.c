@@ -8,11 +8,12 @@
 #include "incident.h"
 #include "log/context.h"
 #include "log/errorlog.h"
+#include "vitals.h"
 
 void transaction_end(request_rec *r, const char *path)
 {
     const patient_request_t *request = context_request(r);
-    apr_interval_time_t duration = apr_time_now() - r->request_time;
+    apr_interval_time_t duration = vitals_now() - request->begun;
     event_t event;
 
     /* A connection that ended before it sent a request is none. */

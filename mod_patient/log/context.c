@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #include "log/event.h"
+#include "vitals.h"
 
 #define TRACE_DIGITS 32
 
@@ -124,6 +125,19 @@ static const char *find_trace(request_rec *r)
 
 /* ---- the record ---- */
 
+/* What httpd lets a client take for its header, at most (mod_reqtimeout). */
+#define HEADER_TIME_MAX apr_time_from_sec(60)
+
+/* httpd notes the time of day, which may be set meanwhile: it counts for the
+ * short while between a request's first line and its record alone. */
+static apr_time_t find_begin(const request_rec *r)
+{
+    apr_interval_time_t age = apr_time_now() - r->request_time;
+
+    return vitals_now()
+        - (age < 0 || age > HEADER_TIME_MAX ? 0 : age);
+}
+
 patient_request_t *context_request(request_rec *r)
 {
     patient_request_t *request;
@@ -136,6 +150,7 @@ patient_request_t *context_request(request_rec *r)
         request = apr_pcalloc(r->pool, sizeof(*request));
         request->id = find_id(r);
         request->trace_id = find_trace(r);
+        request->begun = find_begin(r);
         ap_set_module_config(r->request_config, &patient_module, request);
     }
     return request;

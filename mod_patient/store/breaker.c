@@ -7,6 +7,8 @@
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 
+#include "vitals.h"
+
 /* After a failed attempt, others are told at once for so long. */
 #define BREAK apr_time_from_msec(500)
 
@@ -78,7 +80,7 @@ breaker_role_e breaker_take(breaker_t *breaker, int elsewhere,
         breaker->is_failing = 0;    /* that was about another place */
     }
     while (role == BREAKER_TOLD
-           && !is_told(breaker, now = apr_time_now(), deadline)) {
+           && !is_told(breaker, now = vitals_now(), deadline)) {
         if (breaker->idle > 0 && !elsewhere) {
             breaker->idle--;
             role = breaker->is_failing ? BREAKER_PROBE_IDLE
@@ -115,7 +117,7 @@ void breaker_settle(breaker_t *breaker, breaker_role_e role,
     }
     if (outcome->error != NULL) {
         breaker->is_failing = 1;
-        breaker->broken_until = apr_time_now() + BREAK;
+        breaker->broken_until = vitals_now() + BREAK;
         keep_reason(breaker, outcome->error);
     }
     else if (outcome->is_open) {

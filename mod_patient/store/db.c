@@ -12,6 +12,7 @@
 #include "store/connect.h"
 #include "store/dberror.h"
 #include "store/pool.h"
+#include "vitals.h"
 
 #define AWAIT_STEP apr_time_from_msec(100)
 
@@ -34,7 +35,7 @@ struct db_row_t {
 static void count_query(apr_time_t start)
 {
     statistics.queries++;
-    statistics.elapsed += apr_time_now() - start;
+    statistics.elapsed += vitals_now() - start;
 }
 
 void db_take_statistics(int *queries, apr_interval_time_t *elapsed)
@@ -129,7 +130,7 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
         if (rv != APR_SUCCESS) {
             return rv;
         }
-        start = apr_time_now();
+        start = vitals_now();
         error = select_rows(&session, statement, args, take, baton);
         count_query(start);
         lost = error && is_lost(&session, error);
@@ -175,7 +176,7 @@ apr_status_t db_write(db_t *db, const db_statement_t *statement,
         return rv;
     }
     thread = mysql_thread_id(session.mysql);
-    start = apr_time_now();
+    start = vitals_now();
     error = prepare(&prepared, &session, statement);
     sent = error == 0;
     if (sent) {
@@ -203,7 +204,7 @@ apr_status_t db_write(db_t *db, const db_statement_t *statement,
     }
     /* A server that only took too long still works on it; one that hung up
      * does not. */
-    if (apr_time_now() - start >= POOL_READ_TIMEOUT) {
+    if (vitals_now() - start >= POOL_READ_TIMEOUT) {
         kill_thread(db, thread, pool);
     }
     return APR_INCOMPLETE;
@@ -294,10 +295,10 @@ apr_status_t db_check(db_t *db, apr_interval_time_t patience,
 apr_status_t db_await(db_t *db, apr_interval_time_t patience,
                       apr_pool_t *pool)
 {
-    apr_time_t deadline = apr_time_now() + patience;
+    apr_time_t deadline = vitals_now() + patience;
 
     while (db_check(db, patience, pool) != APR_SUCCESS) {
-        if (apr_time_now() + AWAIT_STEP > deadline) {
+        if (vitals_now() + AWAIT_STEP > deadline) {
             return APR_TIMEUP;
         }
         apr_sleep(AWAIT_STEP);

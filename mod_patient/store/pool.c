@@ -19,6 +19,7 @@
 #include "log/symptom.h"
 #include "store/breaker.h"
 #include "store/connect.h"
+#include "vitals.h"
 
 /* mod_dbd's own default for DBDMax. */
 #define DBD_MAX_DEFAULT 10
@@ -215,7 +216,7 @@ static int ask_dbd(ap_dbd_t **dbd, int *took_idle, dberror_t *error, db_t *db,
                    apr_pool_t *pool)
 {
     const patient_conf_t *conf = patient_conf(db->s);
-    apr_time_t start = apr_time_now();
+    apr_time_t start = vitals_now();
     const char *failure;
     char words[512];
 
@@ -226,7 +227,7 @@ static int ask_dbd(ap_dbd_t **dbd, int *took_idle, dberror_t *error, db_t *db,
     failure = *dbd ? NULL : connect_failure(words);
     *took_idle = *dbd ? !made_connection : failure == NULL;
     if (*dbd == NULL && failure == NULL
-        && apr_time_now() - start >= PING_TIMEOUT) {
+        && vitals_now() - start >= PING_TIMEOUT) {
         failure = words;
     }
     if (failure != NULL) {
@@ -299,7 +300,7 @@ static ap_dbd_t *open_connection(db_t *db, apr_time_t deadline,
 
 static apr_status_t enter_gate(db_t *db, const gate_entry_t *entry)
 {
-    apr_time_t start = apr_time_now();
+    apr_time_t start = vitals_now();
     apr_status_t rv = gate_enter(db->gate, 0, entry->line);
 
     if (rv == APR_TIMEUP) {
@@ -308,7 +309,7 @@ static apr_status_t enter_gate(db_t *db, const gate_entry_t *entry)
         board_pool_wait(-1);
     }
     if (rv != APR_SUCCESS && rv != APR_EINTR) {
-        log_pool(db, rv, apr_time_now() - start);
+        log_pool(db, rv, vitals_now() - start);
     }
     return rv;
 }
@@ -322,7 +323,7 @@ static void leave_gate(db_t *db)
 apr_status_t pool_borrow_as(db_session_t *session, db_t *db,
                             const gate_entry_t *entry, apr_pool_t *pool)
 {
-    apr_time_t deadline = apr_time_now() + entry->patience;
+    apr_time_t deadline = vitals_now() + entry->patience;
     apr_status_t rv = enter_gate(db, entry);
 
     if (rv != APR_SUCCESS) {
