@@ -26,7 +26,7 @@ const apr_interval_time_t board_bounds[BOARD_BUCKETS - 1] = {
 
 typedef struct child_t {
     apr_uint32_t pid;           /* 0: the place is free */
-    apr_uint32_t inflight;
+    apr_uint32_t inflight, unseen;
     board_pool_t pool;
 } child_t;
 
@@ -109,6 +109,7 @@ int board_child_leave(pid_t pid)
 
         if (apr_atomic_read32(&child->pid) == (apr_uint32_t)pid) {
             apr_atomic_set32(&child->inflight, 0);
+            apr_atomic_set32(&child->unseen, 0);
             memset(&child->pool, 0, sizeof(child->pool));
             apr_atomic_set32(&child->pid, 0);
             found = 1;
@@ -135,9 +136,15 @@ void board_inflight(int step)
     apr_atomic_add32(&self->inflight, (apr_uint32_t)step);
 }
 
+void board_inflight_unseen(int step)
+{
+    apr_atomic_add32(&self->unseen, (apr_uint32_t)step);
+}
+
 int board_inflight_here(void)
 {
-    return (int)apr_atomic_read32(&self->inflight);
+    return (int)(apr_atomic_read32(&self->inflight)
+                 + apr_atomic_read32(&self->unseen));
 }
 
 void board_pool_max(int max)

@@ -83,10 +83,13 @@ void board_count(board_counter_e counter);
 /** One request ended. */
 void board_request(int route, int status, apr_interval_time_t duration);
 
-/** One request began (+1) or ended (-1) in this child. */
+/** One request of a user's began (+1) or ended (-1) in this child. */
 void board_inflight(int step);
 
-/** How many are being served in this child. */
+/** The same of an operator's: it takes a worker, but no sum shows it. */
+void board_inflight_unseen(int step);
+
+/** How many are being served in this child, seen or not. */
 int board_inflight_here(void);
 
 /** This child's database pool: how many connections it may have; one more

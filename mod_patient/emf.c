@@ -80,13 +80,18 @@ static void write_line(const chaos_figures_t *figures,
     errorlog_write(&event);
 }
 
+int emf_is_due(apr_interval_time_t every)
+{
+    return every != 0
+        && (last->at == 0 || vitals_now() >= last->at + every);
+}
+
 void emf_round(const board_sums_t *board, apr_interval_time_t every)
 {
-    apr_time_t now = vitals_now();
     chaos_figures_t figures;
     figures_sums_t sums;
 
-    if (every == 0 || (last->at != 0 && now < last->at + every)) {
+    if (!emf_is_due(every)) {
         return;
     }
     figures_take(&sums, board);

@@ -13,6 +13,11 @@
  * post_config. */
 apr_status_t emf_open(server_rec *s);
 
+/** Whether it is time for a line. Whoever watches asks so often, whatever
+ * else there is to do, that a line comes no sooner while somebody makes the
+ * patient ill. */
+int emf_is_due(apr_interval_time_t every);
+
 /**
  * Writes the line if it is time for it.  In the one child that watches; if
  * that ends, the next one that watches goes on where it was.

@@ -263,13 +263,17 @@ static const char *handler_of(request_rec *r)
     return problem ? NULL : name;
 }
 
-/* Asked here, because map_to_storage sees nothing of locations. */
+/* Asked here, because map_to_storage sees nothing of locations, and before
+ * anybody says anything about the request. */
 static int note_ours(request_rec *r)
 {
     const char *name = is_patient(r) ? handler_of(r) : NULL;
 
     if (name != NULL && strcmp(name, PATIENT_HANDLER) == 0) {
         apr_table_setn(r->notes, NOTE_OURS, "1");
+        if (ap_is_initial_req(r)) {
+            transaction_begin(r, api_is_operators(r));
+        }
     }
     return DECLINED;
 }
@@ -282,6 +286,7 @@ static int skip_files(request_rec *r)
 
 static int answer(request_rec *r)
 {
+    void (*count)(int step);
     int status;
 
     if (r->handler == NULL || strcmp(r->handler, PATIENT_HANDLER) != 0
@@ -291,12 +296,13 @@ static int answer(request_rec *r)
     if (database == NULL) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    context_request(r);
+    count = context_request(r)->is_operators ? board_inflight_unseen
+                                             : board_inflight;
     context_enter(r);
     reply_share(r);
-    board_inflight(1);
+    count(1);
     status = api_answer(r, database);
-    board_inflight(-1);
+    count(-1);
     context_leave();
     return status;
 }

@@ -22,6 +22,8 @@ typedef struct patient_request_t {
     int has_route;
     int route;                  /* its number over all tables */
     int is_quiet;               /* leaves no line in the log */
+    int is_operators;           /* of who is in charge: no line but at debug,
+                                 * and in no figure */
     int is_slow;                /* the log says that its queries were */
     apr_uint32_t mark;          /* incident.h: which it met; 0: none */
 } patient_request_t;

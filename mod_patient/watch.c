@@ -194,7 +194,8 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
     for (i = 0; i < INCIDENT_SLOTS; i++) {
         live += incident_is_live(&incident_slots()[i]);
     }
-    if (!live && now < looked + CPU_EVERY) {
+    if (!live && now < looked + CPU_EVERY
+        && !emf_is_due(patient_conf(watched)->metrics_interval)) {
         return APR_SUCCESS;
     }
     if (apr_pool_create(&own, pool) != APR_SUCCESS) {

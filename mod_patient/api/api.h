@@ -26,6 +26,11 @@ apr_status_t api_start(apr_pool_t *pchild);
  */
 int api_answer(request_rec *r, struct db_t *db);
 
+/** Whether it is on a route of the operator's that is open to it, whatever it
+ * is answered: nothing that others can read tells of it. On one that is
+ * closed it is as any other on an unknown path. */
+int api_is_operators(request_rec *r);
+
 /** What the log calls the request's path; NULL: as it is. */
 const char *api_label(const request_rec *r);
 

@@ -38,11 +38,21 @@ route_tables_t api_tables = {
     NULL
 };
 
+static int is_operators_path(const request_rec *r)
+{
+    return r->uri != NULL && strncmp(r->uri, OPERATOR_PREFIX,
+                                     strlen(OPERATOR_PREFIX)) == 0;
+}
+
+int api_is_operators(request_rec *r)
+{
+    return is_operators_path(r) && guard_is_open(&(route_t){
+        .access = ROUTE_OPERATOR }, r);
+}
+
 const char *api_label(const request_rec *r)
 {
-    return r->uri && strncmp(r->uri, OPERATOR_PREFIX,
-                             strlen(OPERATOR_PREFIX)) == 0
-        ? OPERATOR_LABEL : NULL;
+    return is_operators_path(r) ? OPERATOR_LABEL : NULL;
 }
 
 static int answer_unknown(call_t *call)

@@ -1,7 +1,10 @@
 /*
- * transaction.c - what every request leaves behind: a line and a count.
+ * transaction.c - what every request leaves behind: a line and a count; an
+ * operator's, neither.
  */
 #include "http/transaction.h"
+
+#include <scoreboard.h>
 
 #include "board.h"
 #include "http/request.h"
@@ -9,6 +12,33 @@
 #include "log/context.h"
 #include "log/errorlog.h"
 #include "vitals.h"
+
+/* What a worker seems to be doing meanwhile. */
+#define ANY_REQUEST "GET /livez HTTP/1.1"
+
+void transaction_begin(request_rec *r, int is_operators)
+{
+    patient_request_t *request = context_request(r);
+
+    request->is_operators = is_operators;
+    if (is_operators && r->connection->sbh != NULL) {
+        ap_update_child_status_descr(r->connection->sbh, SERVER_BUSY_WRITE,
+                                     ANY_REQUEST);
+    }
+}
+
+/* Its size and its duration would tell what was asked for. */
+static void write_operators(request_rec *r, const char *path)
+{
+    event_t event;
+
+    errorlog_open_for(&event, EVENT_DEBUG, "REQUEST", r);
+    event_str(&event, "method", r->method);
+    event_str(&event, "path", path ? path : request_path(r));
+    event_int(&event, "status", r->status);
+    event_str(&event, "client", r->useragent_ip);
+    errorlog_write_for(&event, r);
+}
 
 void transaction_end(request_rec *r, const char *path)
 {
@@ -18,6 +48,10 @@ void transaction_end(request_rec *r, const char *path)
 
     /* A connection that ended before it sent a request is none. */
     if (r->the_request == NULL || *r->the_request == '\0') {
+        return;
+    }
+    if (request->is_operators) {
+        write_operators(r, path);
         return;
     }
     board_request(request->has_route ? request->route : BOARD_ROUTES_MAX - 1,

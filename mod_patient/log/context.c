@@ -165,6 +165,20 @@ const patient_request_t *context_peek(const request_rec *r)
         ? ap_get_module_config(r->request_config, &patient_module) : NULL;
 }
 
+int context_is_operators(const request_rec *r)
+{
+    const patient_request_t *request = context_peek(r);
+
+    return request != NULL && request->is_operators;
+}
+
+/* An operator may call a request by what it is to do. */
+static int is_telling(const patient_request_t *request, const request_rec *r)
+{
+    return request->is_operators
+        && request->id == apr_table_get(r->headers_in, "X-Request-Id");
+}
+
 void context_describe(const request_rec *r, event_t *event)
 {
     const patient_request_t *request;
@@ -173,6 +187,8 @@ void context_describe(const request_rec *r, event_t *event)
         return;
     }
     request = context_peek(r);
-    event_str(event, "request_id", request ? request->id : r->log_id);
+    if (request == NULL || !is_telling(request, r)) {
+        event_str(event, "request_id", request ? request->id : r->log_id);
+    }
     event_str(event, "trace_id", request ? request->trace_id : NULL);
 }

@@ -30,7 +30,11 @@ void context_leave(void);
 /** The request that this thread works for, or NULL. */
 request_rec *context_current(void);
 
-/** Adds request_id and trace_id. r may be NULL. */
+/** Whether it is an operator's, of which no line may tell. */
+int context_is_operators(const request_rec *r);
+
+/** Adds request_id and trace_id; of an operator's, no request_id that came
+ * with it. r may be NULL. */
 void context_describe(const request_rec *r, struct event_t *event);
 
 #endif

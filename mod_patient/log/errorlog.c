@@ -210,7 +210,8 @@ static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
                   apr_strerror(info->status, reason, sizeof(reason)));
     }
     if (info->r != NULL) {
-        event_str(event, "client", info->r->useragent_ip);
+        event_str(event, "client", context_is_operators(info->r)
+                  ? NULL : info->r->useragent_ip);
     }
     else if (info->c != NULL) {
         event_str(event, "client", info->c->client_ip);

@@ -1,0 +1,172 @@
+# What an operator does shows in the ledger alone: no line of the log and no
+# figure of the server's tells that somebody was there.
+
+use Patient;
+use Patient::Connection;
+use Patient::Ill;
+use Patient::Incident qw(TELL_TALE halt incident);
+use Patient::Log;
+use Patient::Server;
+
+my $token = 'the operator of this suite';
+my %bearer = (token => $token);
+my $patient = Patient::Ill->new(CHAOS_TOKEN => $token);
+my $port = $patient->port;
+
+sub operator ($method, $path, %with) {
+    return $patient->ask($method => $path, %bearer, %with);
+}
+
+# The REQUEST lines that $body leaves, but that of the user who ends it.
+sub lines_of ($who, $body) {
+    my $mark = $who->log->mark;
+
+    $body->();
+    my $id = $who->ask(GET => '/api/posts/x')->header('X-Request-Id');
+    my $is_last = sub ($l) { $l->{type} eq 'REQUEST'
+        && ($l->{request_id} // '') eq $id };
+    $who->log->wait_for($mark, $is_last) or die "no line of the user's\n";
+    return grep { $_->{type} eq 'REQUEST' && !$is_last->($_) }
+        $who->log->since($mark);
+}
+
+# Whatever an operator may ask, and what it is answered.
+my @ASKED = (
+    [200, GET     => '/api/chaos'],
+    [200, HEAD    => '/api/chaos'],
+    [200, GET     => '/api/chaos/'],
+    [200, GET     => '/api/%63haos'],
+    [200, GET     => '/api/chaos/incidents'],
+    [404, GET     => '/api/chaos/incidents/none'],
+    [405, PUT     => '/api/chaos/jwt-expiry'],
+    [204, OPTIONS => '/api/chaos/jwt-expiry'],
+    [401, POST    => '/api/chaos/jwt-expiry', token => undef],
+    [401, POST    => '/api/chaos/jwt-expiry', token => 'a wrong one'],
+    [400, POST    => '/api/chaos/jwt-expiry', json => { no => 1 }],
+    [400, POST    => '/api/chaos/jwt-expiry', json => [],
+        headers => { 'X-Request-Id' => 'jwt-expiry' }],
+    [415, POST    => '/api/chaos/jwt-expiry', json => {},
+        headers => { 'Content-Type' => 'text/plain' }],
+    [413, POST    => '/api/chaos/jwt-expiry',
+        json => { text => 'x' x 600_000 }],
+    [422, POST    => '/api/chaos/high-cpu',
+        json => { duration_s => 1, percent => 101 }],
+    [202, POST    => '/api/chaos/jwt-expiry', json => { duration_s => 60 }],
+    [409, POST    => '/api/chaos/jwt-expiry', json => { duration_s => 60 }],
+    [200, DELETE  => '/api/chaos/jwt-expiry'],
+    [200, POST    => '/api/chaos/halt'],
+    [200, POST    => '/api/chaos/db-fail', json => { mode => 'refused' }],
+);
+
+sub ask_all ($who) {
+    for my $asked (@ASKED) {
+        my ($status, $method, $path, %with) = @$asked;
+        my $answer = $who->ask($method => $path, %bearer, %with);
+        is($answer->status, $status, "$method $path: $status")
+            || diag($answer->summary);
+    }
+}
+
+subtest 'a request of an operator leaves no line, whatever its answer' => sub {
+    my @lines = lines_of($patient, sub { ask_all($patient) });
+
+    is(@lines, 0, 'none') || diag(explain(\@lines));
+};
+
+# All figures of requests, by name.
+sub figures () {
+    my $json = $patient->ask(GET => '/api/metrics')->json->{requests};
+    my $text = $patient->ask(GET => '/metrics')->body;
+    my %all = map { $_ => $json->{$_} } qw(total 2xx 3xx 4xx 5xx inFlight);
+
+    $all{$1} = $2 while $text =~ /^(\w+_count\{.*\}) (\S+)$/mg;
+    return \%all;
+}
+
+subtest 'it counts in no figure' => sub {
+    my ($first, $before) = (figures(), figures());
+    my %step = map { $_ => $before->{$_} - ($first->{$_} // 0) }
+        keys %$before;
+    ask_all($patient);
+    my $after = figures();
+
+    is_deeply({ map { $_ => $after->{$_} - ($before->{$_} // 0) }
+        keys %$after }, \%step, 'each grew by what looking at it costs');
+    unlike($patient->ask(GET => '/metrics')->body, TELL_TALE,
+        'and no name is of an operator\'s route');
+};
+
+subtest 'nor while it lasts' => sub {
+    my $slow = Patient::Connection->new($port);
+
+    $slow->send($slow->compose(POST => '/api/chaos/api-timeout', %bearer));
+    ok($patient->log->wait_for(0, sub ($l) {
+        $l->{type} eq 'API TIMEOUT ERROR' }, 0) || wait_until(sub {
+        grep { !$_->{endedAt} } @{ operator(GET => '/api/chaos/incidents')
+            ->json->{incidents} } }), 'it runs');
+    is(figures()->{inFlight}, 1, 'who asks is the only one');
+    is($slow->read->status, 200, 'it is answered');
+};
+
+subtest 'nor in the evidence of an incident' => sub {
+    my $id = operator(POST => '/api/chaos/jwt-expiry',
+        json => { duration_s => 1 })->json->{id};
+    my $end;
+
+    ok(wait_until(sub {
+        $end = operator(GET => "/api/chaos/incidents/$id")->json;
+        return $end->{endedAt};
+    }), 'an incident that nobody met but who looked at it');
+    is($end->{evidence}{during}{requests}, 0, 'no request');
+};
+
+subtest 'what it makes fail does not carry the id that it gave' => sub {
+    my $other = Patient::Ill->new;
+    my $answer = $other->ask(POST => '/api/chaos/db-fail',
+        json => { mode => 'refused' },
+        headers => { 'X-Request-Id' => 'now-db-fail' });
+
+    is($answer->header('X-Request-Id'), 'now-db-fail', 'it is answered');
+    my $line = $other->log->wait_for(0, sub ($l) {
+        $l->{type} eq 'DB CONNECTION ERROR' });
+    ok($line, 'the failure has its line');
+    unlike(join("\n", $other->log->raw_since(0)), TELL_TALE,
+        'which is silent about it');
+};
+
+subtest 'at debug there is a line, without what would tell more' => sub {
+    my $chatty = Patient::Ill->new(CHAOS_TOKEN => $token,
+        LOG_LEVEL => 'debug');
+    my @lines = lines_of($chatty, sub { ask_all($chatty) });
+
+    is(@lines, @ASKED, 'one of each');
+    is((grep { $_->{level} ne 'debug' } @lines), 0, 'at that level');
+    is(join(' ', keys %{ { map { $_->{path} => 1 } @lines } }),
+        '/api/operations', 'all of the same path');
+    is((grep { exists $_->{bytes} || exists $_->{durationMs} } @lines), 0,
+        'neither size nor duration');
+    unlike(join("\n", $chatty->log->raw_since(0)), TELL_TALE,
+        'nothing of the whole log tells');
+};
+
+subtest 'a closed route is an unknown path like any other' => sub {
+    my $closed = Patient::Ill->new(CHAOS_MODE => 'false');
+    my $count = sub {
+        my $text = $closed->ask(GET => '/metrics')->body;
+        return $text =~ /route="other",status="4xx"\} (\d+)$/m ? $1 : 0;
+    };
+    my $before = $count->();
+    my @lines = lines_of($closed, sub {
+        $closed->ask(POST => $_) for '/api/chaos/db-fail', '/api/nowhere';
+    });
+
+    is(@lines, 2, 'a line for each');
+    delete @$_{qw(timestamp pid request_id durationMs bytes path)} for @lines;
+    is_deeply($lines[0], $lines[1], 'the same but for its path');
+    unlike(join("\n", $closed->log->raw_since(0)), TELL_TALE,
+        'which names nothing');
+    ok(wait_until(sub { $count->() == $before + 2 }), 'and both count');
+};
+
+$patient->stop;
+done_testing;
