@@ -124,6 +124,27 @@ subtest 'GET /metrics is Prometheus text' => sub {
     }
 };
 
+# OpenMetrics and every client library write numbers so.
+subtest 'every number is in its shortest form, no digit to no purpose' => sub {
+    my $shortest = qr/\A-?(?:0|[1-9]\d*)(?:\.\d*[1-9])?\z/;
+    my (%le, @long);
+
+    request(GET => '/api/posts/x');
+    for my $sample (@{ scrape()->{samples} }) {
+        my ($name, $labels, $value) = @$sample;
+        my $le = $labels->{le};
+
+        $le{$le} = 1 if defined $le;
+        push @long, grep { !/$shortest/ } $value,
+            grep { defined && $_ ne '+Inf' } $le;
+        push @long, "$name $value" if $value =~ /\./
+            && $name !~ /_seconds(?:_total|_sum)?\z/;
+    }
+    is("@long", '', 'values and bounds; fractions are of seconds alone');
+    is(join(' ', sort { $a <=> $b } keys %le), '0.001 0.0025 0.005 0.01 '
+        . '0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 +Inf', 'the bounds')
+};
+
 subtest 'HEAD /metrics works' => sub {
     is(request(HEAD => '/metrics')->status, 200, 'it does');
 };

@@ -119,13 +119,44 @@ typedef struct page_t {
     const board_sums_t *sums;
 } page_t;
 
+/* A span in seconds, exact, and as short as can be: "0.5", "30". A scraper
+ * that compares labels as text knows no other way to write it. */
+static const char *decimal(apr_interval_time_t span, apr_pool_t *pool)
+{
+    char *text = apr_psprintf(
+        pool, "%s%" APR_INT64_T_FMT ".%06" APR_INT64_T_FMT,
+        span < 0 ? "-" : "",
+        (apr_int64_t)apr_time_sec(span < 0 ? -span : span),
+        (apr_int64_t)apr_time_usec(span < 0 ? -span : span));
+    apr_size_t len = strlen(text);
+
+    while (text[len - 1] == '0') {
+        len--;
+    }
+    text[text[len - 1] == '.' ? len - 1 : len] = '\0';
+    return text;
+}
+
 /* One figure with its help; in the units of its name. */
 static void print_figure(page_t *page, const char *name, const char *type,
-                         const char *help, double value)
+                         const char *help, const char *value)
 {
     apr_brigade_printf(page->text, NULL, NULL,
-                       "# HELP %s %s\n# TYPE %s %s\n%s %.6f\n",
+                       "# HELP %s %s\n# TYPE %s %s\n%s %s\n",
                        name, help, name, type, name, value);
+}
+
+static void print_count(page_t *page, const char *name, const char *type,
+                        const char *help, apr_uint64_t value)
+{
+    print_figure(page, name, type, help,
+                 apr_psprintf(page->text->p, "%" APR_UINT64_T_FMT, value));
+}
+
+static void print_span(page_t *page, const char *name, const char *type,
+                       const char *help, apr_interval_time_t value)
+{
+    print_figure(page, name, type, help, decimal(value, page->text->p));
 }
 
 static void print_histogram(page_t *page, int index, int class)
@@ -143,18 +174,20 @@ static void print_histogram(page_t *page, int index, int class)
         count += histogram->buckets[i];
         apr_brigade_printf(
             page->text, NULL, NULL,
-            "patient_http_request_duration_seconds_bucket{%s,le=\"%.4f\"} %"
-            APR_UINT64_T_FMT "\n", labels, seconds(board_bounds[i]), count);
+            "patient_http_request_duration_seconds_bucket{%s,le=\"%s\"} %"
+            APR_UINT64_T_FMT "\n", labels,
+            decimal(board_bounds[i], page->text->p), count);
     }
     count += histogram->buckets[i];
     apr_brigade_printf(
         page->text, NULL, NULL,
         "patient_http_request_duration_seconds_bucket{%s,le=\"+Inf\"} %"
         APR_UINT64_T_FMT "\n"
-        "patient_http_request_duration_seconds_sum{%s} %.6f\n"
+        "patient_http_request_duration_seconds_sum{%s} %s\n"
         "patient_http_request_duration_seconds_count{%s} %"
         APR_UINT64_T_FMT "\n",
-        labels, count, labels, seconds((apr_int64_t)histogram->sum), labels,
+        labels, count, labels,
+        decimal((apr_interval_time_t)histogram->sum, page->text->p), labels,
         count);
 }
 
@@ -179,36 +212,36 @@ static void print_figures(page_t *page)
 {
     const board_sums_t *sums = page->sums;
 
-    print_figure(page, "patient_uptime_seconds", "gauge",
-                 "Time since the server started.",
-                 seconds(vitals_now() - sums->started));
-    print_figure(page, "patient_children", "gauge",
-                 "Child processes.", sums->children);
-    print_figure(page, "patient_http_requests_in_flight", "gauge",
-                 "Requests being served.", (double)sums->inflight);
-    print_figure(page, "patient_memory_resident_bytes", "gauge",
-                 "Resident memory of all processes.", (double)sums->rss);
-    print_figure(page, "patient_cpu_user_seconds_total", "counter",
-                 "CPU time in user mode.",
-                 seconds((apr_int64_t)sums->cpu_user));
-    print_figure(page, "patient_cpu_system_seconds_total", "counter",
-                 "CPU time in the kernel.",
-                 seconds((apr_int64_t)sums->cpu_system));
-    print_figure(page, "patient_pool_connections_max", "gauge",
-                 "Database connections allowed.", sums->pool.max);
-    print_figure(page, "patient_pool_connections_in_use", "gauge",
-                 "Database connections in use.", sums->pool.in_use);
-    print_figure(page, "patient_pool_waiting", "gauge",
-                 "Requests that wait for a connection.", sums->pool.waiting);
-    print_figure(page, "patient_pool_timeouts_total", "counter",
-                 "Requests that waited for a connection in vain.",
-                 (double)sums->pool_timeouts);
-    print_figure(page, "patient_pool_refused_total", "counter",
-                 "Requests refused because too many waited.",
-                 (double)sums->pool_refused);
-    print_figure(page, "patient_database_failures_total", "counter",
-                 "Failures of the database or of the way to it.",
-                 (double)sums->db_failures);
+    print_span(page, "patient_uptime_seconds", "gauge",
+               "Time since the server started.",
+               vitals_now() - sums->started);
+    print_count(page, "patient_children", "gauge",
+                "Child processes.", (apr_uint64_t)sums->children);
+    print_count(page, "patient_http_requests_in_flight", "gauge",
+                "Requests being served.", sums->inflight);
+    print_count(page, "patient_memory_resident_bytes", "gauge",
+                "Resident memory of all processes.", sums->rss);
+    print_span(page, "patient_cpu_user_seconds_total", "counter",
+               "CPU time in user mode.",
+               (apr_interval_time_t)sums->cpu_user);
+    print_span(page, "patient_cpu_system_seconds_total", "counter",
+               "CPU time in the kernel.",
+               (apr_interval_time_t)sums->cpu_system);
+    print_count(page, "patient_pool_connections_max", "gauge",
+                "Database connections allowed.", sums->pool.max);
+    print_count(page, "patient_pool_connections_in_use", "gauge",
+                "Database connections in use.", sums->pool.in_use);
+    print_count(page, "patient_pool_waiting", "gauge",
+                "Requests that wait for a connection.", sums->pool.waiting);
+    print_count(page, "patient_pool_timeouts_total", "counter",
+                "Requests that waited for a connection in vain.",
+                sums->pool_timeouts);
+    print_count(page, "patient_pool_refused_total", "counter",
+                "Requests refused because too many waited.",
+                sums->pool_refused);
+    print_count(page, "patient_database_failures_total", "counter",
+                "Failures of the database or of the way to it.",
+                sums->db_failures);
 }
 
 /* GET /metrics */

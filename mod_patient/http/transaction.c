@@ -4,6 +4,7 @@
  */
 #include "http/transaction.h"
 
+#include <apr_strings.h>
 #include <scoreboard.h>
 
 #include "board.h"
@@ -13,7 +14,7 @@
 #include "log/errorlog.h"
 #include "vitals.h"
 
-/* What a worker seems to be doing meanwhile. */
+/* What is shown in its place, by mod_status and "%r" of an access log. */
 #define ANY_REQUEST "GET /livez HTTP/1.1"
 
 void transaction_begin(request_rec *r, int is_operators)
@@ -21,9 +22,9 @@ void transaction_begin(request_rec *r, int is_operators)
     patient_request_t *request = context_request(r);
 
     request->is_operators = is_operators;
-    if (is_operators && r->connection->sbh != NULL) {
-        ap_update_child_status_descr(r->connection->sbh, SERVER_BUSY_WRITE,
-                                     ANY_REQUEST);
+    if (is_operators) {         /* httpd copies it more than once */
+        r->the_request = apr_pstrdup(r->pool, ANY_REQUEST);
+        ap_update_child_status(r->connection->sbh, SERVER_BUSY_WRITE, r);
     }
 }
 
