@@ -11,8 +11,8 @@
 #include <apr_atomic.h>
 #include <apr_strings.h>
 
+#include "ratelimit.h"
 #include "shared.h"
-#include "throttle.h"
 #include "vitals.h"
 
 #define CHILDREN_MAX 256
@@ -37,10 +37,13 @@ typedef struct board_t {
     board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
     apr_uint64_t counters[BOARD_COUNTERS];
     child_t children[CHILDREN_MAX];
-    throttle_t failures;
+    ratelimit_t failures;
 } board_t;
 
 static board_t *board;
+
+/* Between two lines about failures that go on; 0: all are told. */
+static apr_interval_time_t log_pulse = RATELIMIT_PULSE;
 
 /* This process's place; until board_child_enter() one that nobody reads. */
 static child_t nowhere;
@@ -319,16 +322,23 @@ apr_uint64_t board_count_class(const board_sums_t *sums, int status_class)
 
 /* ---- how often a failure is logged ---- */
 
+void board_log_pulse(apr_interval_time_t pulse)
+{
+    log_pulse = pulse;
+}
+
+/* By the steady clock: a wall clock that is set back must not silence the
+ * log. */
 int board_may_log(const char *type, const char *code,
                   apr_uint64_t *suppressed)
 {
     *suppressed = 0;
-    return board == NULL
-        || throttle_pass(&board->failures, type, code, apr_time_now(),
-                         suppressed);
+    return board == NULL || log_pulse == 0
+        || ratelimit_pass(&board->failures, type, code, vitals_now(),
+                          log_pulse, suppressed);
 }
 
 void board_forget_failures(void)
 {
-    throttle_forget(&board->failures);
+    ratelimit_forget(&board->failures);
 }

@@ -104,9 +104,13 @@ void board_sum(board_sums_t *sums);
 /** How many requests ended in one status class, on all routes. */
 apr_uint64_t board_count_class(const board_sums_t *sums, int status_class);
 
+/** How often failures that go on are logged, in all processes forked from now
+ * on; 0: each time. In the parent. */
+void board_log_pulse(apr_interval_time_t pulse);
+
 /**
  * Whether a failure of this kind may be logged now, over all children
- * together: see throttle.h.
+ * together: see ratelimit.h.
  * @param type and code (which may be NULL) make two failures the same
  * @param suppressed set to how many were held back since the last line
  */

@@ -56,6 +56,7 @@ void *patient_conf_create(apr_pool_t *pool, server_rec *s)
     conf->pool_acquire = PATIENT_UNSET;
     conf->pool_waiters = PATIENT_UNSET;
     conf->metrics_interval = PATIENT_UNSET;
+    conf->log_pulse = PATIENT_UNSET;
     conf->chaos_mode = PATIENT_UNSET;
     conf->chaos_max_duration = PATIENT_UNSET;
     conf->chaos_max_memory = PATIENT_UNSET;
@@ -135,6 +136,9 @@ static void fill_unset(patient_conf_t *conf, const patient_conf_t *from)
     }
     if (conf->metrics_interval == PATIENT_UNSET) {
         conf->metrics_interval = from->metrics_interval;
+    }
+    if (conf->log_pulse == PATIENT_UNSET) {
+        conf->log_pulse = from->log_pulse;
     }
     fill_unset_chaos(conf, from);
 }
@@ -235,6 +239,9 @@ static const char *find_conflict(const patient_conf_t *a,
     if (a->metrics_interval != b->metrics_interval) {
         return "PatientMetricsInterval";
     }
+    if (a->log_pulse != b->log_pulse) {
+        return "PatientLogPulse";
+    }
     if (!is_same(a->chaos_endpoint_host, b->chaos_endpoint_host)
         || a->chaos_endpoint_port != b->chaos_endpoint_port) {
         return "PatientChaosDbEndpoint";
@@ -288,6 +295,7 @@ apr_status_t patient_conf_check(const char **problem, server_rec *main_server,
         .pool_acquire = APR_TIME_C(30) * APR_USEC_PER_SEC,
         .pool_waiters = 96,
         .metrics_interval = apr_time_from_sec(60),
+        .log_pulse = apr_time_from_sec(25),
         .chaos_max_duration = 600,
         .chaos_max_memory = 1024,
         .chaos_max_cpu = 100,

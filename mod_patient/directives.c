@@ -246,6 +246,8 @@ static const number_t chaos_max_incidents =
     { FIELD(chaos_max_incidents), 1, 7, 1, "incidents" };
 static const number_t metrics_interval =
     { FIELD(metrics_interval), 0, 3600, APR_USEC_PER_SEC, "seconds" };
+static const number_t log_pulse =
+    { FIELD(log_pulse), 0, 300, APR_USEC_PER_SEC, "seconds" };
 static const number_t pool_waiters =
     { FIELD(pool_waiters), 0, 100000, 1, "requests" };
 
@@ -293,6 +295,10 @@ const command_rec patient_directives[] = {
                   (void *)&metrics_interval, RSRC_CONF,
                   "seconds between two lines of figures in the log "
                   "(CloudWatch Embedded Metric Format); 0 for none"),
+    AP_INIT_TAKE1("PatientLogPulse", take_number, (void *)&log_pulse,
+                  RSRC_CONF,
+                  "seconds between two lines in the log about failures that "
+                  "go on; 0 for a line each time"),
     AP_INIT_TAKE1("PatientChaosMode", take_chaos_mode, NULL, RSRC_CONF,
                   "true opens the operator's routes whose place says "
                   "PatientChaos On"),

@@ -151,6 +151,7 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));
     }
+    board_log_pulse(patient_conf(home)->log_pulse);
     if ((rv = watch_open(home, pconf)) != APR_SUCCESS) {
         return refuse_start("mod_watchdog is not loaded");
     }

@@ -31,7 +31,7 @@ my %MAY = (
     'task'     => 'upstream',
     'log'      => 'board conf patient gate grant vitals',
     'drain'    => 'shared',
-    'board'    => 'shared throttle conf patient vitals',
+    'board'    => 'shared ratelimit vitals conf patient',
     'directives' => 'conf patient',
     'conf'     => 'patient',
     'patient'  => 'version',
@@ -39,7 +39,7 @@ my %MAY = (
     'cache'    => 'log',
     'upstream' => 'vitals',
     'auth'     => '', 'chaos'   => '', 'gate'   => '', 'grant' => '',
-    'shared'   => '', 'throttle' => '', 'version' => '', 'vitals' => '',
+    'shared'   => '', 'ratelimit' => '', 'version' => '', 'vitals' => '',
     # The tool links the rooms' files that know no httpd; which those are is
     # looked at below.
     'cli'      => 'chaos log store version gate grant auth cache upstream '
@@ -57,7 +57,7 @@ sub is_own ($file, $target) {
 
 # What must link without httpd: the tool and the unit tests need it.
 my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
-    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant throttle upstream vitals
+    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant ratelimit upstream vitals
     log/event log/symptom store/breaker store/connect store/dberror
     store/interrupt));
 

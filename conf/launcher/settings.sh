@@ -85,6 +85,8 @@ check_settings()
     is_number DB_POOL_MAX "$DB_POOL_MAX" 1 1000
     is_number DB_POOL_ACQUIRE_MS "$DB_POOL_ACQUIRE_MS" 1 600000
     is_number PATIENT_CHILDREN "$PATIENT_CHILDREN" 1 16
+    [ -z "${PATIENT_LOG_PULSE:-}" ] ||
+        is_number PATIENT_LOG_PULSE "$PATIENT_LOG_PULSE" 0 300
     case $CHAOS_MODE in
         true | false) ;;
         *) fail "CHAOS_MODE='$CHAOS_MODE' is neither true nor false" ;;

@@ -19,6 +19,7 @@ my %DEFAULT = (
     CHAOS_TOKEN        => '',
     PATIENT_CHILDREN   => 1,
     PATIENT_LOGLEVEL   => 'notice patient:info',
+    PATIENT_LOG_PULSE  => 1,
 );
 
 # These start a patient of their own and never talk to the common server, so

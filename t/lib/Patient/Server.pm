@@ -17,11 +17,15 @@ use Patient::Wait;
 our @SETTINGS = qw(NODE_ENV PORT DB_HOST DB_PORT DB_NAME DB_USER DB_PASSWORD
     JWT_SECRET CHAOS_MODE CORS_ORIGIN CHAOS_TOKEN DB_SSL_CA DB_POOL_MAX
     DB_POOL_ACQUIRE_MS LOG_LEVEL PATIENT_RUN MARIADB_HOME MYSQL_HOME
-    PATIENT_CHILDREN PATIENT_LOG PATIENT_LOGLEVEL PATIENT_TRUSTED_PROXY
+    PATIENT_CHILDREN PATIENT_LOG PATIENT_LOGLEVEL PATIENT_LOG_PULSE
+    PATIENT_TRUSTED_PROXY
     PATIENT_USER PATIENT_GROUP PATIENT_CONF PATIENT_WORKERS PATIENT_SLOTS);
 my @DATABASE = qw(DB_HOST DB_PORT DB_NAME DB_USER DB_PASSWORD DB_SSL_CA);
 
 my $project = "$FindBin::Bin/..";
+
+# What is told once in 25 seconds is told each second to a suite.
+my $PULSE = 1;
 
 # A patient that runs, on the common database unless %env says otherwise
 # (embedded => 1 in place of DB_HOST: a database of its own; project => DIR:
@@ -48,7 +52,8 @@ sub prepare ($class, %env) {
         dir => $dir, project => $root, owner => $$,
         env => {
             PORT => free_port(), PATIENT_RUN => "$dir/run",
-            JWT_SECRET => $ENV{JWT_SECRET}, %database, %env,
+            JWT_SECRET => $ENV{JWT_SECRET}, PATIENT_LOG_PULSE => $PULSE,
+            %database, %env,
         },
     }, $class;
 }
