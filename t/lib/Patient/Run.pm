@@ -41,6 +41,7 @@ my @ONCE = qw(
     outage
     password
     pool
+    proxy
     restart
     status
     task
@@ -50,7 +51,7 @@ my @ONCE = qw(
 # With MySQL in MariaDB's place: what uses no database shows nothing new, and of
 # what takes long the harder round is enough. And what is of MySQL alone.
 my @NO_DATABASE = qw(arrows compose directives ecs foreign log_pipe
-    protocol_errors status task);
+    protocol_errors proxy status task);
 my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline
     incident_reserve);
 my @MYSQL_ALONE = qw(mysql);
