@@ -18,7 +18,7 @@
 /** Settings of a server (virtual host). */
 typedef struct patient_conf_t {
     apr_int64_t engine;             /* this server is a patient */
-    const char *environment;        /* NODE_ENV's value: "production", ... */
+    const char *environment;        /* NODE_ENV: development, test, production */
     const char *database_host;      /* as shown in /health and in the log */
     apr_int64_t database_port;
     const char *database_home;      /* libmariadb's; NULL: as it is */

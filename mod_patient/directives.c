@@ -44,6 +44,10 @@ static const char *read_value(const char **value, cmd_parms *cmd,
                             VALUE_MAX);
     }
     len -= len > 0 && text[len - 1] == '\n';
+    if (len == 0) {             /* as if it were not set: a token, say */
+        return apr_psprintf(cmd->pool, "%s: the file %s is empty",
+                            cmd->cmd->name, name);
+    }
     text[len] = '\0';
     *value = text;
     return NULL;
@@ -92,6 +96,63 @@ static const char *take_text(cmd_parms *cmd, void *place, const char *text)
         put_text(cmd, value);
     }
     return problem;
+}
+
+/* Only production asks for a secret, so a word that is none of these must not
+ * pass for anything else. */
+static const char *take_environment(cmd_parms *cmd, void *place,
+                                    const char *text)
+{
+    static const char *const names[] = { "development", "test",
+                                         "production" };
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
+    apr_size_t i;
+
+    (void)place;
+    if (problem != NULL || value == NULL) {
+        return problem;
+    }
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            put_text(cmd, value);
+            return NULL;
+        }
+    }
+    return apr_psprintf(cmd->pool, "%s (NODE_ENV): '%s' is none of "
+                        "development, test, production", cmd->cmd->name,
+                        ap_escape_logitem(cmd->pool, value));
+}
+
+/* A list of what a browser may send as Origin, or *: what no browser ever
+ * sends is a mistake. */
+static const char *take_origins(cmd_parms *cmd, void *place, const char *text)
+{
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
+    const char *item;
+    char *rest, *list;
+
+    (void)place;
+    if (problem != NULL || value == NULL || strcmp(value, "*") == 0) {
+        put_text(cmd, value);
+        return problem;
+    }
+    list = apr_pstrdup(cmd->temp_pool, value);
+    for (item = apr_strtok(list, ", \t", &rest); item != NULL;
+         item = apr_strtok(NULL, ", \t", &rest)) {
+        const char *host = strstr(item, "://");
+
+        if (host == NULL || host == item || host[3] == '\0'
+            || strcspn(host + 3, "/?#@*") != strlen(host + 3)) {
+            return apr_psprintf(cmd->pool, "%s (CORS_ORIGIN): '%s' is no "
+                                "origin like https://www.example.org, and "
+                                "* stands alone", cmd->cmd->name,
+                                ap_escape_logitem(cmd->pool, item));
+        }
+    }
+    put_text(cmd, value);
+    return NULL;
 }
 
 /* What a directive with a number takes, and where it goes. */
@@ -256,10 +317,10 @@ const command_rec patient_directives[] = {
                  "On makes this server a patient: it serves the API and "
                  "nothing of the file system, its errors are JSON, and every "
                  "request is in the log"),
-    AP_INIT_TAKE1("PatientEnvironment", take_text,
+    AP_INIT_TAKE1("PatientEnvironment", take_environment,
                   (void *)FIELD(environment), RSRC_CONF,
-                  "what this server is for, as NODE_ENV says: production, "
-                  "development, ..."),
+                  "what this server is for, as NODE_ENV says: development, "
+                  "test or production"),
     AP_INIT_TAKE1("PatientDatabaseHost", take_text,
                   (void *)FIELD(database_host), RSRC_CONF,
                   "the database's host, as shown in /health and in the log"),
@@ -277,7 +338,7 @@ const command_rec patient_directives[] = {
     AP_INIT_TAKE1("PatientTokenLifetime", take_number,
                   (void *)&token_lifetime, RSRC_CONF,
                   "seconds until a token expires"),
-    AP_INIT_TAKE1("PatientCorsOrigin", take_text,
+    AP_INIT_TAKE1("PatientCorsOrigin", take_origins,
                   (void *)FIELD(cors_origin), RSRC_CONF,
                   "origins that browsers may call from: *, or a list apart "
                   "by commas"),

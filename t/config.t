@@ -51,17 +51,22 @@ subtest 'and the start stops there, too' => sub {
 };
 
 my %BAD = (
+    NODE_ENV           => ['prod', 'Production', 'PRODUCTION', 'production ',
+        ' production', "production\r", "production\n", '"production"',
+        'staging', 'tests', ' ', 'prodüction', '*'],
     PORT               => ['0', '65536', 'http', '-1', '3000x', '3000 '],
     DB_PORT            => ['0', '65536', 'mysql', '1e3'],
     DB_POOL_MAX        => ['0', '-1', 'ten', '1.5', '99999999999'],
     DB_POOL_ACQUIRE_MS => ['0', '-1', 'soon', '30s'],
-    CHAOS_MODE         => ['maybe', 'TRUE', '1', 'on'],
+    CHAOS_MODE         => ['maybe', 'TRUE', 'True', '1', 'on', 'yes', 'false '],
     LOG_LEVEL          => ['loud', 'INFO', 'trace8'],
     DB_SSL_CA          => ['/no/such/file'],
     DB_HOST            => ["a\nb"],
     DB_PASSWORD        => ["a\nb"],
     JWT_SECRET         => ["$SECRET\n$SECRET"],
-    CORS_ORIGIN        => ["*\nX-Header: y"],
+    CORS_ORIGIN        => ["*\nX-Header: y", 'a.example', 'https://',
+        'https://a.example/', 'https://*.example', '*, https://a.example',
+        'https://a.example;https://b.example/x'],
     CHAOS_TOKEN        => ["a\nb"],
 );
 
@@ -73,6 +78,15 @@ for my $name (sort keys %BAD) {
         }
     };
 }
+
+subtest 'NODE_ENV is one of three words, which the message names' => sub {
+    my (undef, $output) = Patient::Server->prepare(NODE_ENV => 'prod',
+        JWT_SECRET => undef)->ctl('check');
+
+    like($output, qr/NODE_ENV.*\bdevelopment, test, production\b/, 'it does');
+    is((Patient::Server->prepare(NODE_ENV => $_)->ctl('check'))[0], 0, $_)
+        for qw(development test);
+};
 
 subtest 'DB_HOST without DB_USER is named' => sub {
     is_fatal({ DB_USER => undef }, 'DB_USER', 'unset');
@@ -115,6 +129,9 @@ for my $line (
     'PatientTokenLifetime 24h', 'PatientPoolAcquire never',
     'PatientPoolAcquire 0', 'PatientPoolWaiters many',
     'PatientDatabasePort 70000', 'PatientChaosMode perhaps',
+    'PatientChaosMode On', 'PatientEnvironment prod',
+    'PatientEnvironment Production', 'PatientEnvironment "production "',
+    'PatientCorsOrigin a.example', 'PatientCorsOrigin "*, https://a.example"',
     'PatientChaosDbEndpoint nowhere', 'PatientChaosDbEndpoint host:0',
     'PatientChaosDbEndpoint host:port', 'PatientNoSuchThing On') {
     my ($name) = split / /, $line;
@@ -142,6 +159,17 @@ subtest 'a secret that is too short for production is httpd\'s business too'
 
     isnt($status, 0, 'httpd -t fails');
     like($output, qr/\bJWT_SECRET\b/, 'and names it');
+};
+
+subtest 'what NODE_ENV may be is httpd\'s business, too' => sub {
+    for my $value ('prod', ' production', 'PRODUCTION') {
+        my ($status, $output) = httpd_says('', NODE_ENV => $value);
+        isnt($status, 0, "httpd -t fails for '$value'");
+        like($output, qr/NODE_ENV.*development, test, production/,
+            'and names it and the three words');
+    }
+    my ($status, $output) = httpd_says('', NODE_ENV => '');
+    is($status, 0, 'none is development') || diag($output);
 };
 
 subtest 'the launcher reports a mistake in a .conf as one line' => sub {
@@ -191,13 +219,18 @@ subtest 'a .env in the project is read, and the environment wins' => sub {
     my ($copy, $keep) = Patient::Server->copy_project;
 
     open my $out, '>', "$copy/.env" or die $!;
-    print $out "# a comment\n\nNODE_ENV=from \$HOME `.env` \"file\"\n"
+    print $out "# a comment\n\nNODE_ENV=test\n"
+        . "JWT_SECRET=from \$HOME `.env` \"file\"\n"
         . "CORS_ORIGIN=https://file.example\nPORT=1\n";
     close $out;
-    my $patient = Patient::Server->new(project => $copy, CORS_ORIGIN => '*');
+    require Patient::Token;
+    my $patient = Patient::Server->new(project => $copy, CORS_ORIGIN => '*',
+        JWT_SECRET => undef);
     my $answer = request(GET => '/', port => $patient->port);
-    is($answer->json->{environment}, 'from $HOME `.env` "file"',
-        'its value, verbatim');
+    is($answer->json->{environment}, 'test', 'its value');
+    my $user = sign_in(port => $patient->port);
+    ok(Patient::Token::signature_fits($user->{token},
+        'from $HOME `.env` "file"'), 'verbatim');
     is(scalar $answer->header('Access-Control-Allow-Origin'), '*',
         'the environment\'s');
 };

@@ -277,7 +277,8 @@ sub is_refused ($text, $like, $sentence, %with) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my ($status, $output) = Patient::Httpd->prepare($text,
         files => { 'keys/jwt' => 'short', 'keys/nul' => "a\0b",
-            'keys/long' => 'x' x 9000 }, %with)->once('-t');
+            'keys/long' => 'x' x 9000, 'keys/empty' => '',
+            'keys/newline' => "\n" }, %with)->once('-t');
 
     isnt($status, 0, "$sentence: refused");
     like($output, $like, "$sentence: with a reason");
@@ -329,6 +330,9 @@ subtest 'a file that is no good as a value is named' => sub {
         qr{PatientJwtSecret: the file keys/none cannot be read}, 'none');
     is_refused("PatientJwtSecret file:keys/$_\n",
         qr{PatientJwtSecret: the file keys/$_ has}, $_) for qw(nul long);
+    is_refused("PatientChaosToken file:keys/$_\n",
+        qr{PatientChaosToken: the file keys/$_ is empty}, $_)
+        for qw(empty newline);
     is_refused("PatientEngine On\nPatientEnvironment production\n"
         . "PatientJwtSecret file:keys/jwt\n", qr/has 5 bytes/, 'too short');
 };
