@@ -31,7 +31,8 @@ free_sources    := $(chaos_sources) $(wildcard \
     mod_patient/store/breaker.c mod_patient/store/connect.c \
     mod_patient/store/dberror.c mod_patient/store/interrupt.c \
     mod_patient/gate.c mod_patient/grant.c mod_patient/cache.c \
-    mod_patient/ratelimit.c mod_patient/vitals.c mod_patient/upstream.c)
+    mod_patient/ratelimit.c mod_patient/vitals.c mod_patient/upstream.c \
+    mod_patient/datetime.c)
 
 object           = $(patsubst %.c,build/obj/%.o,$(1))
 module_objects  := $(call object,$(module_sources) $(chaos_sources))

@@ -52,6 +52,7 @@ void *patient_conf_create(apr_pool_t *pool, server_rec *s)
     conf->engine = PATIENT_UNSET;
     conf->database_port = PATIENT_UNSET;
     conf->token_lifetime = PATIENT_UNSET;
+    conf->health_status = PATIENT_UNSET;
     conf->max_body = PATIENT_UNSET;
     conf->pool_acquire = PATIENT_UNSET;
     conf->pool_waiters = PATIENT_UNSET;
@@ -113,6 +114,9 @@ static void fill_unset(patient_conf_t *conf, const patient_conf_t *from)
     if (conf->database_port == PATIENT_UNSET) {
         conf->database_port = from->database_port;
     }
+    if (conf->database_zone == NULL) {
+        conf->database_zone = from->database_zone;
+    }
     if (conf->database_home == NULL) {
         conf->database_home = from->database_home;
     }
@@ -124,6 +128,9 @@ static void fill_unset(patient_conf_t *conf, const patient_conf_t *from)
     }
     if (conf->cors_origin == NULL) {
         conf->cors_origin = from->cors_origin;
+    }
+    if (conf->health_status == PATIENT_UNSET) {
+        conf->health_status = from->health_status;
     }
     if (conf->max_body == PATIENT_UNSET) {
         conf->max_body = from->max_body;
@@ -227,6 +234,9 @@ static const char *find_conflict(const patient_conf_t *a,
     if (a->database_port != b->database_port) {
         return "PatientDatabasePort";
     }
+    if (!is_same(a->database_zone, b->database_zone)) {
+        return "PatientDatabaseTimezone";
+    }
     if (!is_same(a->database_home, b->database_home)) {
         return "PatientDatabaseHome";
     }
@@ -291,6 +301,7 @@ apr_status_t patient_conf_check(const char **problem, server_rec *main_server,
         .database_port = 3306,
         .token_lifetime = 86400,
         .cors_origin = "*",
+        .health_status = HTTP_SERVICE_UNAVAILABLE,
         .max_body = 524288,
         .pool_acquire = APR_TIME_C(30) * APR_USEC_PER_SEC,
         .pool_waiters = 96,

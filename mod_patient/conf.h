@@ -12,6 +12,9 @@
 #include <apr_file_io.h>
 #include <apr_time.h>
 
+/** What holds where nobody has said. */
+#define DATABASE_ZONE_DEFAULT "+00:00"
+
 /** A number or a switch that nobody has set. */
 #define PATIENT_UNSET (-1)
 
@@ -21,10 +24,12 @@ typedef struct patient_conf_t {
     const char *environment;        /* NODE_ENV: development, test, production */
     const char *database_host;      /* as shown in /health and in the log */
     apr_int64_t database_port;
+    const char *database_zone;      /* "+09:00"; NULL: nobody has said */
     const char *database_home;      /* libmariadb's; NULL: as it is */
     const char *jwt_secret;         /* never NULL or empty once complete */
     apr_int64_t token_lifetime;     /* seconds */
     const char *cors_origin;        /* "*", or origins apart by commas */
+    apr_int64_t health_status;      /* of /health, the database away */
     apr_int64_t max_body;           /* bytes */
     apr_interval_time_t pool_acquire;
     apr_int64_t pool_waiters;       /* requests that may wait at once */

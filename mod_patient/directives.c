@@ -12,6 +12,7 @@
 #include <apr_network_io.h>
 #include <apr_strings.h>
 
+#include "datetime.h"
 #include "patient.h"
 
 /* Longer than any value that makes sense. */
@@ -232,6 +233,38 @@ static const char *take_chaos_upstream(cmd_parms *cmd, void *place,
     return NULL;
 }
 
+static const char *take_zone(cmd_parms *cmd, void *place, const char *text)
+{
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
+    int seconds;
+
+    (void)place;
+    if (problem == NULL && value != NULL && !datetime_zone(&seconds, value)) {
+        problem = apr_psprintf(
+            cmd->pool, "%s (DB_TIMEZONE): '%s' is no offset from UTC from "
+            "-13:59 to +14:00, such as +09:00", cmd->cmd->name, value);
+    }
+    if (problem == NULL) {
+        put_text(cmd, value);
+    }
+    return problem;
+}
+
+static const char *take_health_status(cmd_parms *cmd, void *place,
+                                      const char *text)
+{
+    patient_conf_t *conf = conf_of(cmd);
+
+    (void)place;
+    if (strcmp(text, "200") != 0 && strcmp(text, "503") != 0) {
+        return apr_psprintf(cmd->pool, "%s: '%s' is neither 200 nor 503",
+                            cmd->cmd->name, text);
+    }
+    conf->health_status = atoi(text);
+    return NULL;
+}
+
 static const char *take_path(cmd_parms *cmd, void *place, const char *text)
 {
     const char *value;
@@ -293,6 +326,8 @@ static const number_t database_port =
     { FIELD(database_port), 1, 65535, 1, "a TCP port" };
 static const number_t token_lifetime =
     { FIELD(token_lifetime), 1, 31536000, 1, "seconds" };
+static const number_t health_status =
+    { FIELD(health_status), 200, 503, 1, "an HTTP status" };
 static const number_t max_body =
     { FIELD(max_body), 1024, 16777216, 1, "bytes" };
 static const number_t pool_acquire =
@@ -327,6 +362,10 @@ const command_rec patient_directives[] = {
     AP_INIT_TAKE1("PatientDatabasePort", take_number,
                   (void *)&database_port, RSRC_CONF,
                   "the database's port, as shown in the log"),
+    AP_INIT_TAKE1("PatientDatabaseTimezone", take_zone,
+                  (void *)FIELD(database_zone), RSRC_CONF,
+                  "the zone that DATETIME columns are written in, as "
+                  "DB_TIMEZONE says: +09:00, +00:00, ..."),
     AP_INIT_TAKE1("PatientDatabaseHome", take_path,
                   (void *)FIELD(database_home), RSRC_CONF,
                   "the directory whose my.cnf libmariadb reads, relative to "
@@ -342,6 +381,10 @@ const command_rec patient_directives[] = {
                   (void *)FIELD(cors_origin), RSRC_CONF,
                   "origins that browsers may call from: *, or a list apart "
                   "by commas"),
+    AP_INIT_TAKE1("PatientHealthStatus", take_health_status,
+                  (void *)&health_status, RSRC_CONF,
+                  "503 or 200: what /health answers while the database is "
+                  "away"),
     AP_INIT_TAKE1("PatientMaxBody", take_number, (void *)&max_body, RSRC_CONF,
                   "bytes that a request's body may have"),
     AP_INIT_TAKE1("PatientPoolAcquire", take_number, (void *)&pool_acquire,
@@ -422,7 +465,8 @@ static const char *print_number(const command_rec *directive,
 static const char *print_value(const command_rec *directive,
                                const patient_conf_t *conf, apr_pool_t *pool)
 {
-    if (directive->AP_TAKE1 == take_number) {
+    if (directive->AP_TAKE1 == take_number
+        || directive->AP_TAKE1 == take_health_status) {
         return print_number(directive, conf, pool);
     }
     if (directive->AP_TAKE1 == take_chaos_mode) {

@@ -23,8 +23,8 @@ my %MAY = (
     'host_db'  => 'incident store log board conf patient vitals chaos',
     'decoy'    => 'log board conf patient upstream chaos',
     'ledger'   => 'incident http conf patient chaos',
-    'store'    => 'decoy incident log board conf patient gate vitals',
-    'http'     => 'drain incident log board conf patient vitals',
+    'store'    => 'decoy incident log board conf patient gate vitals datetime',
+    'http'     => 'drain incident log board conf patient vitals datetime',
     'incident' => 'figures log board shared patient vitals chaos',
     'figures'  => 'board grant vitals chaos',
     'emf'      => 'figures log board shared vitals',
@@ -32,13 +32,14 @@ my %MAY = (
     'log'      => 'board conf patient gate grant vitals',
     'drain'    => 'shared',
     'board'    => 'shared ratelimit vitals conf patient',
-    'directives' => 'conf patient',
+    'directives' => 'conf patient datetime',
     'conf'     => 'patient',
     'patient'  => 'version',
     # These stand alone; the command line tool and the unit tests use them, too.
     'cache'    => 'log',
     'upstream' => 'vitals',
     'auth'     => '', 'chaos'   => '', 'gate'   => '', 'grant' => '',
+    'datetime' => '',
     'shared'   => '', 'ratelimit' => '', 'version' => '', 'vitals' => '',
     # The tool links the rooms' files that know no httpd; which those are is
     # looked at below.
@@ -57,9 +58,9 @@ sub is_own ($file, $target) {
 
 # What must link without httpd: the tool and the unit tests need it.
 my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
-    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache gate grant ratelimit upstream vitals
-    log/event log/symptom store/breaker store/connect store/dberror
-    store/interrupt));
+    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache datetime gate grant ratelimit
+    upstream vitals log/event log/symptom store/breaker store/connect
+    store/dberror store/interrupt));
 
 sub is_free ($file) { return grep { $file =~ $_ } @FREE }
 

@@ -23,6 +23,10 @@ option_group()
     printf 'database=%s\n' "$(option_value "$DB_NAME")"
     # Without it an unreachable host takes the kernel's two minutes.
     printf 'connect-timeout=2\ndefault-character-set=utf8mb4\n'
+    # Every session tells times in that zone, whatever the session is for.
+    [ -z "$DB_TIMEZONE" ] ||
+        printf 'init-command=%s\n' \
+            "$(option_value "SET time_zone = '$DB_TIMEZONE'")"
     if [ -n "$DB_SSL_CA" ]; then
         printf 'ssl-ca=%s\nssl-verify-server-cert=1\n' \
             "$(option_value "$2")"
@@ -73,6 +77,9 @@ apply sql/schema.sql with; the tables must be there already"
     }
     output=$(apply_schema) && return 0
     case $output in
+        *1298*"'$DB_TIMEZONE'"*)
+            fail "DB_TIMEZONE='$DB_TIMEZONE' is no zone of the server at \
+$DB_HOST:$DB_PORT (MariaDB takes -12:59 to +13:00): $output" ;;
         *TLS/SSL*) output="$output (is DB_SSL_CA the authority of its \
 certificate, and DB_HOST a name in it?)" ;;
         *require_secure_transport*)

@@ -61,6 +61,7 @@ set_defaults()
     : "${DB_NAME:=patient_db}" "${CHAOS_MODE:=false}" "${CORS_ORIGIN:=*}"
     : "${DB_POOL_MAX:=10}" "${DB_POOL_ACQUIRE_MS:=30000}" "${LOG_LEVEL:=info}"
     : "${DB_HOST:=}" "${DB_USER:=}" "${DB_PASSWORD:=}" "${DB_SSL_CA:=}"
+    : "${DB_TIMEZONE:=}"
     : "${JWT_SECRET:=}" "${CHAOS_TOKEN:=}"
     : "${PATIENT_RUN:=$root/run}" "${PATIENT_LOG:=both}"
     : "${PATIENT_CHILDREN:=1}" "${PATIENT_TRUSTED_PROXY:=}"
@@ -74,7 +75,7 @@ set_defaults()
     esac
     export NODE_ENV PORT DB_PORT DB_NAME CHAOS_MODE CORS_ORIGIN DB_POOL_MAX \
         DB_POOL_ACQUIRE_MS LOG_LEVEL DB_HOST DB_USER DB_PASSWORD DB_SSL_CA \
-        JWT_SECRET CHAOS_TOKEN PATIENT_RUN PATIENT_LOG PATIENT_CHILDREN \
+        DB_TIMEZONE JWT_SECRET CHAOS_TOKEN PATIENT_RUN PATIENT_LOG PATIENT_CHILDREN \
         PATIENT_TRUSTED_PROXY
 }
 
@@ -116,6 +117,12 @@ production" ;;
         error) PATIENT_LOGLEVEL='error' ;;
         *) fail "LOG_LEVEL='$LOG_LEVEL' is none of debug, info, warning, \
 error" ;;
+    esac
+    # It goes into a statement, so nothing else may be in it.
+    case $DB_TIMEZONE in
+        '' | [+-]0[0-9]:[0-5][0-9] | [+-]1[0-3]:[0-5][0-9] | +14:00) ;;
+        *) fail "DB_TIMEZONE='$DB_TIMEZONE' is no offset from UTC from -13:59 \
+to +14:00, such as +09:00" ;;
     esac
     case $PATIENT_LOG in
         both | file | stderr) ;;

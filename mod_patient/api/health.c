@@ -69,8 +69,8 @@ static int show_health(call_t *call)
     apr_time_t start = vitals_now();
     apr_status_t rv = db_check(call->db, DATABASE_PATIENCE, call->pool);
 
-    return reply_json(call, rv == APR_SUCCESS ? HTTP_OK
-                                              : HTTP_SERVICE_UNAVAILABLE,
+    return reply_json(call, rv == APR_SUCCESS
+                      ? HTTP_OK : (int)call->conf->health_status,
                       describe(call, rv, start));
 }
 

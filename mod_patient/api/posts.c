@@ -37,10 +37,13 @@ static json_t *post_json(const post_t *post, apr_pool_t *pool)
         "createdAt", json_time(post->created_at),
         "updatedAt", json_time(post->updated_at));
 
-    if (post->author_email != NULL) {
+    if (post->was_read && post->author_id == 0) {
+        json_object_set_new(value, "author", json_null());
+    }
+    else if (post->was_read) {
         json_object_set_new(value, "author", json_pack(
             "{s:I, s:o, s:o}",
-            "id", (json_int_t)post->user_id,
+            "id", (json_int_t)post->author_id,
             "email", json_text(post->author_email, pool),
             "name", json_text(post->author_name, pool)));
     }

@@ -163,12 +163,18 @@ json_t *json_text(const char *text, apr_pool_t *pool)
 
 json_t *json_time(apr_time_t time)
 {
+    apr_time_t fraction = time % APR_USEC_PER_SEC;
     apr_time_exp_t t;
 
-    apr_time_exp_gmt(&t, time);
+    if (time == DATETIME_NONE) {
+        return json_null();
+    }
+    fraction += fraction < 0 ? APR_USEC_PER_SEC : 0;    /* before 1970 */
+    apr_time_exp_gmt(&t, time - fraction);
     return json_sprintf("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
                         t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
-                        t.tm_hour, t.tm_min, t.tm_sec, t.tm_usec / 1000);
+                        t.tm_hour, t.tm_min, t.tm_sec,
+                        (int)apr_time_as_msec(fraction));
 }
 
 json_t *json_milliseconds(apr_interval_time_t span)

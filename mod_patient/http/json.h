@@ -10,6 +10,8 @@
 #include <apr_time.h>
 #include <jansson.h>
 
+#include "datetime.h"
+
 /** Gives the reference to the pool, which drops it in the end. */
 json_t *json_keep(json_t *value, apr_pool_t *pool);
 
@@ -32,7 +34,7 @@ json_t *json_read_form(const char *text, apr_size_t len,
  * null for NULL. */
 json_t *json_text(const char *text, apr_pool_t *pool);
 
-/** A new reference: "2024-12-10T10:30:45.123Z" */
+/** A new reference: "2024-12-10T10:30:45.123Z"; null for DATETIME_NONE */
 json_t *json_time(apr_time_t time);
 
 /** A new reference: "3ms" */

@@ -245,7 +245,7 @@ apr_int64_t request_id(const call_t *call)
     apr_int64_t id = 0;
 
     if (call->segment != NULL) {
-        parse_int(&id, call->segment, 1, APR_INT32_MAX);
+        parse_int(&id, call->segment, 1, APR_INT64_MAX);
     }
     return id;
 }

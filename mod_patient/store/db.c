@@ -5,16 +5,21 @@
 
 #include <string.h>
 
+#include <apr_buckets.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 
 #include "conf.h"
+#include "datetime.h"
 #include "store/connect.h"
 #include "store/dberror.h"
 #include "store/pool.h"
 #include "vitals.h"
 
 #define AWAIT_STEP apr_time_from_msec(100)
+
+/* apr_dbd cuts what is longer than DBDParams' fldsz, and doesn't tell. */
+#define FIELD_SURE 255
 
 #define ERROR_DUPLICATE 1062    /* ER_DUP_ENTRY */
 #define ERROR_KILLED 1317       /* ER_QUERY_INTERRUPTED */
@@ -28,6 +33,8 @@ static __thread struct {
 struct db_row_t {
     const apr_dbd_driver_t *driver;
     apr_dbd_row_t *row;
+    int zone;                   /* of its times */
+    apr_bucket_alloc_t *buckets;
 };
 
 /* ---- statements ---- */
@@ -96,7 +103,10 @@ static int select_rows(db_session_t *session, const db_statement_t *statement,
     ap_dbd_t *dbd = session->dbd;
     apr_dbd_results_t *results = NULL;
     apr_dbd_prepared_t *prepared;
-    db_row_t row = { dbd->driver, NULL };
+    db_row_t row = {
+        dbd->driver, NULL, pool_zone(session->db),
+        apr_bucket_alloc_create(session->pool)
+    };
     int error = prepare(&prepared, session, statement);
 
     if (error == 0) {
@@ -320,9 +330,38 @@ const char *db_text(const db_row_t *row, int column)
     return text;
 }
 
+/* All of a value, however long it is. @return NULL: it cannot be had */
+static const char *read_whole(const db_row_t *row, int column,
+                              apr_pool_t *pool)
+{
+    apr_bucket_brigade *brigade = apr_brigade_create(pool, row->buckets);
+    apr_off_t length = 0;
+    apr_size_t size;
+    char *text = NULL;
+
+    /* One bucket, which knows its length and reads itself piece by piece. */
+    if (apr_dbd_datum_get(row->driver, row->row, column, APR_DBD_TYPE_CLOB,
+                          brigade) == APR_SUCCESS
+        && apr_brigade_length(brigade, 0, &length) == APR_SUCCESS) {
+        size = (apr_size_t)length;
+        text = apr_palloc(pool, size + 1);
+        if (apr_brigade_flatten(brigade, text, &size) == APR_SUCCESS) {
+            text[size] = '\0';
+        }
+        else {
+            text = NULL;
+        }
+    }
+    apr_brigade_destroy(brigade);
+    return text;
+}
+
 const char *db_copy(const db_row_t *row, int column, apr_pool_t *pool)
 {
-    return apr_pstrdup(pool, db_text(row, column));
+    const char *text = db_text(row, column);
+
+    return text != NULL && strlen(text) >= FIELD_SURE
+        ? read_whole(row, column, pool) : apr_pstrdup(pool, text);
 }
 
 apr_int64_t db_int(const db_row_t *row, int column)
@@ -334,16 +373,5 @@ apr_int64_t db_int(const db_row_t *row, int column)
 
 apr_time_t db_time(const db_row_t *row, int column)
 {
-    const char *text = db_text(row, column);
-    apr_time_t fraction = 0, unit = APR_USEC_PER_SEC;
-    const char *digit;
-
-    if (text == NULL) {
-        return 0;
-    }
-    digit = strchr(text, '.');
-    while (digit != NULL && *++digit && (unit /= 10) > 0) {
-        fraction += (*digit - '0') * unit;
-    }
-    return apr_time_from_sec(apr_atoi64(text)) + fraction;
+    return datetime_read(db_text(row, column), row->zone);
 }

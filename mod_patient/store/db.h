@@ -142,16 +142,18 @@ apr_status_t db_await(db_t *db, apr_interval_time_t patience,
 /** Counts and logs a failure, of whoever talked to the database. */
 void db_log_error(const struct dberror_t *error);
 
-/** A column's text, NUL-terminated; NULL for NULL. */
+/** A column's text, NUL-terminated, NULL for NULL. A long one (over 255 bytes)
+ * may be cut: db_copy() has it whole. */
 const char *db_text(const db_row_t *row, int column);
 
-/** A copy in pool, NULL for NULL. */
+/** A copy in pool, however long; NULL for NULL. */
 const char *db_copy(const db_row_t *row, int column, apr_pool_t *pool);
 
 /** A column's whole number, 0 for NULL. */
 apr_int64_t db_int(const db_row_t *row, int column);
 
-/** A column made by UNIX_TIMESTAMP(), with its fraction; 0 for NULL. */
+/** A time of a column, DATETIME or TIMESTAMP, that was CAST AS CHAR, with its
+ * fraction; DATETIME_NONE for NULL and for a zero date. */
 apr_time_t db_time(const db_row_t *row, int column);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "board.h"
 #include "conf.h"
+#include "datetime.h"
 #include "decoy.h"
 #include "incident.h"
 #include "log/errorlog.h"
@@ -30,12 +31,17 @@
 static ap_dbd_t *(*dbd_open)(apr_pool_t *, server_rec *);
 static void (*dbd_close)(server_rec *, ap_dbd_t *);
 
+/* As SET takes it. mod_dbd's hook tells nothing of whose connection it is;
+ * but an httpd is one patient. */
+static const char *session_zone = DATABASE_ZONE_DEFAULT;
+
 /* Set when mod_dbd made a connection on this thread. */
 static __thread int made_connection;
 
 struct db_t {
     server_rec *s;
     int max;
+    int zone;
     gate_t *gate;
     breaker_t *breaker;
 };
@@ -56,15 +62,15 @@ static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
     MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
     int rows;
 
-    (void)pool;
     (void)cfg;
     made_connection = 1;
     connect_set_timeout(mysql, POOL_READ_TIMEOUT);
     /* Whatever the server's defaults are: every character there is, times in
-     * UTC, and what doesn't fit is refused rather than cut. */
-    apr_dbd_query(dbd->driver, dbd->handle, &rows,
-                  "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = "
-                  "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'");
+     * the zone that we read them in, and what doesn't fit is refused rather
+     * than cut. */
+    apr_dbd_query(dbd->driver, dbd->handle, &rows, apr_psprintf(
+        pool, "SET NAMES utf8mb4, time_zone = '%s', sql_mode = "
+        "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'", session_zone));
     return OK;
 }
 
@@ -84,7 +90,9 @@ void db_register(void)
 void db_find_options(const server_rec *s)
 {
     const char *home = patient_conf(s)->database_home;
+    const char *zone = patient_conf(s)->database_zone;
 
+    session_zone = zone ? zone : DATABASE_ZONE_DEFAULT;
     if (home != NULL) {
         setenv("MARIADB_HOME", home, 1);
     }
@@ -132,6 +140,7 @@ apr_status_t db_create(db_t **out, server_rec *s, int waiters,
     }
     db->s = s;
     db->max = find_max(ap_conftree, s, DBD_MAX_DEFAULT);
+    datetime_zone(&db->zone, session_zone);
     dberror_parse(&reason, "no time left to connect",
                   patient_conf(s)->database_host,
                   (int)patient_conf(s)->database_port, pchild);
@@ -144,6 +153,11 @@ apr_status_t db_create(db_t **out, server_rec *s, int waiters,
         *out = db;
     }
     return rv;
+}
+
+int pool_zone(const db_t *db)
+{
+    return db->zone;
 }
 
 server_rec *pool_server(const db_t *db)

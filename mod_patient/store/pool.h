@@ -37,6 +37,9 @@ apr_status_t pool_borrow(db_session_t *session, db_t *db, apr_pool_t *pool);
 
 void pool_give_back(db_session_t *session);
 
+/** The zone that the connections tell times in, seconds east of UTC. */
+int pool_zone(const db_t *db);
+
 /** The server that the pool belongs to. */
 server_rec *pool_server(const db_t *db);
 

@@ -11,8 +11,8 @@
 #define DOUBT_PATIENCE apr_time_from_sec(5)
 
 #define POST_COLUMNS \
-    "p.id, p.user_id, p.title, p.content, UNIX_TIMESTAMP(p.created_at), " \
-    "UNIX_TIMESTAMP(p.updated_at), u.email, u.name"
+    "p.id, p.user_id, p.title, p.content, CAST(p.created_at AS CHAR), " \
+    "CAST(p.updated_at AS CHAR), u.id, u.email, u.name"
 
 /* The page's ids first, from the index alone: otherwise the optimizer likes
  * to begin with the users and to sort all posts. */
@@ -21,7 +21,7 @@ static const db_statement_t select_page = {
     "SELECT " POST_COLUMNS " FROM "
     "(SELECT id FROM posts ORDER BY created_at DESC, id DESC "
     "LIMIT %lld OFFSET %lld) page "
-    "JOIN posts p ON p.id = page.id JOIN users u ON u.id = p.user_id "
+    "JOIN posts p ON p.id = page.id LEFT JOIN users u ON u.id = p.user_id "
     "ORDER BY p.created_at DESC, p.id DESC"
 };
 
@@ -30,8 +30,8 @@ static const db_statement_t select_page = {
 static const db_statement_t select_bare_page = {
     "post_bare_page",
     "SELECT p.id, p.user_id, p.title, p.content, "
-    "UNIX_TIMESTAMP(p.created_at), UNIX_TIMESTAMP(p.updated_at), NULL, NULL "
-    "FROM (SELECT id FROM posts ORDER BY created_at DESC, id DESC "
+    "CAST(p.created_at AS CHAR), CAST(p.updated_at AS CHAR), NULL, NULL, "
+    "NULL FROM (SELECT id FROM posts ORDER BY created_at DESC, id DESC "
     "LIMIT %lld OFFSET %lld) page JOIN posts p ON p.id = page.id "
     "ORDER BY p.created_at DESC, p.id DESC"
 };
@@ -51,8 +51,8 @@ static const db_statement_t select_new_author = {
 
 static const db_statement_t select_post = {
     "post_by_id",
-    "SELECT " POST_COLUMNS " FROM posts p JOIN users u ON u.id = p.user_id "
-    "WHERE p.id = %lld"
+    "SELECT " POST_COLUMNS " FROM posts p LEFT JOIN users u "
+    "ON u.id = p.user_id WHERE p.id = %lld"
 };
 
 /* From users, so that it writes nothing for a user who is gone; the times
@@ -69,8 +69,9 @@ static const db_statement_t select_written = {
     "post_written",
     "SELECT id FROM posts WHERE user_id = %lld "
     "AND created_at = FROM_UNIXTIME(%lld) "
-    "AND CAST(title AS BINARY) = CAST(%s AS BINARY) "
-    "AND CAST(content AS BINARY) <=> CAST(%s AS BINARY) "
+    "AND CAST(CONVERT(title USING utf8mb4) AS BINARY) = CAST(%s AS BINARY) "
+    "AND CAST(CONVERT(content USING utf8mb4) AS BINARY) "
+    "<=> CAST(%s AS BINARY) "
     "ORDER BY id DESC LIMIT 1"
 };
 
@@ -95,8 +96,10 @@ static void take_post(void *baton, const db_row_t *row)
     post->content = db_copy(row, 3, page->pool);
     post->created_at = db_time(row, 4);
     post->updated_at = db_time(row, 5);
-    post->author_email = db_copy(row, 6, page->pool);
-    post->author_name = db_copy(row, 7, page->pool);
+    post->was_read = 1;
+    post->author_id = db_int(row, 6);
+    post->author_email = db_copy(row, 7, page->pool);
+    post->author_name = db_copy(row, 8, page->pool);
 }
 
 static void take_id(void *baton, const db_row_t *row)
@@ -113,6 +116,7 @@ static void take_author(void *baton, const db_row_t *row)
 {
     author_t *author = baton;
 
+    author->post->author_id = author->post->user_id;
     author->post->author_email = db_copy(row, 0, author->pool);
     author->post->author_name = db_copy(row, 1, author->pool);
 }
@@ -125,7 +129,7 @@ static apr_status_t find_author(post_t *post, struct db_t *db,
     apr_status_t rv = db_read(db, &select_author, args, take_author, &author,
                               pool);
 
-    if (rv == APR_SUCCESS && post->author_email == NULL) {
+    if (rv == APR_SUCCESS && post->author_id == 0) {
         rv = db_read(db, &select_new_author, args, take_author, &author,
                      pool);
     }

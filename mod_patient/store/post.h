@@ -15,9 +15,11 @@ typedef struct post_t {
     apr_int64_t user_id;
     const char *title;
     const char *content;        /* NULL if it has none */
-    apr_time_t created_at;
+    apr_time_t created_at;      /* or DATETIME_NONE, like the next */
     apr_time_t updated_at;
-    const char *author_email;   /* NULL for one just created */
+    int was_read;               /* its author was looked for: */
+    apr_int64_t author_id;      /* 0: the post has outlived him */
+    const char *author_email;   /* NULL if the row has none, like the next */
     const char *author_name;
 } post_t;
 

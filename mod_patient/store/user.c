@@ -21,8 +21,8 @@ static const db_statement_t insert_user = {
 
 static const db_statement_t select_user = {
     "user_by_email",
-    "SELECT id, email, name, password, UNIX_TIMESTAMP(created_at), "
-    "UNIX_TIMESTAMP(updated_at) FROM users WHERE email = %s"
+    "SELECT id, email, name, password, CAST(created_at AS CHAR), "
+    "CAST(updated_at AS CHAR) FROM users WHERE email = %s"
 };
 
 typedef struct search_t {

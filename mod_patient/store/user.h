@@ -14,7 +14,7 @@ typedef struct user_t {
     const char *email;
     const char *name;           /* NULL if the row has none */
     const char *password;       /* the hash; never leaves the server */
-    apr_time_t created_at;
+    apr_time_t created_at;      /* or DATETIME_NONE, like the next */
     apr_time_t updated_at;
 } user_t;
 

@@ -36,6 +36,7 @@ my @ONCE = qw(
     foreign
     launcher
     log_pipe
+    migrating
     mysql
     openapi
     outage

@@ -1,0 +1,356 @@
+# A database that the Express original has made and filled, and the way back to
+# it: what docs/migrating.md promises. A database and patients of its own.
+
+use Patient;
+use Patient::Database;
+use Patient::Server;
+use Patient::Sql;
+use POSIX ();
+use Time::Local qw(timegm_modern);
+
+my $database = Patient::Database->new;
+$database->root(q(GRANT ALL ON *.* TO patient@'%'));
+my $MARIADB = !$ENV{PATIENT_TEST_MYSQL};
+
+# The statements of Sequelize 6 for the original's models.
+my @ORIGINAL = (
+    q(CREATE TABLE IF NOT EXISTS `users` (`id` INTEGER auto_increment ,
+        `email` VARCHAR(255) NOT NULL UNIQUE, `password` VARCHAR(255) NOT NULL,
+        `name` VARCHAR(255) DEFAULT 'Anonymous', `created_at` DATETIME NOT NULL,
+        `updated_at` DATETIME NOT NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB),
+    q(CREATE TABLE IF NOT EXISTS `posts` (`id` INTEGER auto_increment ,
+        `user_id` INTEGER NOT NULL, `title` VARCHAR(255) NOT NULL,
+        `content` TEXT, `created_at` DATETIME NOT NULL,
+        `updated_at` DATETIME NOT NULL, PRIMARY KEY (`id`),
+        FOREIGN KEY (`user_id`) REFERENCES `users` (`id`) ON DELETE CASCADE
+        ON UPDATE CASCADE) ENGINE=InnoDB));
+
+# Passwords, and what bcryptjs 2.4.3 made of them.
+my @HASHED = (
+    ['S3cretly original one',
+        '$2a$10$9JStu48f/HTEdrWY1UdtP.dwR1MHpjgFNYr65opPn0JddO9PNXHsO'],
+    ['S3cretly original one',
+        '$2b$10$nwup16iR8zunkWg5sq4v1..SVVaLEwTY0b0673XU64thHhtELm.3K'],
+    ['한글비밀번호 🩺',
+        '$2a$10$V2w33DS9WFPz/DQZTUJWQ.Aoh94IU3VTz3N54yqcP3EYT4M1voEMy'],
+    ['S3cretly ' . 'long ' x 20 . 'tail',
+        '$2a$10$jC70oDRLYe.qmcDJnoRq1eeopDfaF6NTzXqlNWNJ/wBxehrCHEJWq'],
+    ['가나' x 20,
+        '$2a$10$q0S1IKbB6kOKy8zDThLTguEMfbJylA/NRABFa70CJXWN/04tgowUC'],
+);
+
+# A database of that name with the original's tables, by its changed statements
+# if there is a change. What is set for a session of it comes back.
+sub original ($name, $charset = 'utf8mb4', $change = undef) {
+    my %at = ($database->address, database => $name);
+
+    $database->root("CREATE DATABASE $name CHARACTER SET $charset");
+    for my $statement (@ORIGINAL) {
+        local $_ = $statement;
+        $change->() if $change;
+        sql($_, %at);
+    }
+    return %at;
+}
+
+# The same as Sequelize wrote rows: the time of +09:00, without its zone.
+sub seoul ($epoch) {
+    return POSIX::strftime('%Y-%m-%d %H:%M:%S', gmtime($epoch + 9 * 3600));
+}
+
+sub iso ($epoch) {
+    return POSIX::strftime('%Y-%m-%dT%H:%M:%S.000Z', gmtime $epoch);
+}
+
+# And as it read them.
+sub read_back ($text) {
+    my ($y, $m, $d, @time) = $text
+        =~ /\A(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)/ or die $text;
+    return iso(timegm_modern(@time[2, 1, 0], $d, $m - 1, $y) - 9 * 3600);
+}
+
+sub add_user ($at, $id, %row) {
+    my %is = (email => "u$id\@example.org", password => $HASHED[0][1],
+        name => "User $id", at => seoul(time - 86_400), %row);
+    sql("INSERT INTO users VALUES ($id, " . sql_text($is{email})
+        . ", '$is{password}', "
+        . (defined $is{name} ? sql_text($is{name}) : 'NULL')
+        . ", '$is{at}', '$is{at}')", %$at);
+    return \%is;
+}
+
+sub add_post ($at, $id, %row) {
+    my %is = (user => 1, title => "Post $id", content => 'Text',
+        at => seoul(time - 86_400 + $id), %row);
+    my $when = defined $is{at} ? "'$is{at}'" : 'NULL';
+    sql("SET sql_mode = ''; INSERT INTO posts VALUES ($id, $is{user}, "
+        . sql_text($is{title}) . ', '
+        . (defined $is{content} ? sql_text($is{content}) : 'NULL')
+        . ", $when, $when)", %$at);
+}
+
+sub patient ($name, %env) {
+    return Patient::Server->new($database->environment, DB_NAME => $name,
+        %env);
+}
+
+sub posts_of ($patient, $query = '?limit=100') {
+    my $answer = request(GET => "/api/posts$query", port => $patient->port);
+    is($answer->status, 200, 'the list') or diag($answer->summary);
+    return @{ $answer->json->{posts} };
+}
+
+sub post_of ($patient, $id) {
+    return request(GET => "/api/posts/$id", port => $patient->port)->json;
+}
+
+# Lines of a kind, and lines that a doctor reads.
+sub schema_lines ($patient) {
+    return grep { $_->{type} eq 'SCHEMA WARNING' } $patient->log->since;
+}
+
+sub alarms ($patient) {
+    return grep { /ERROR|Error|error|CRITICAL|FATAL|WARNING|Warning/ }
+        $patient->log->raw_since;
+}
+
+# ---- the zone
+
+my %at = original('original');
+my $yesterday = time - 86_400;
+add_user(\%at, $_ + 1, password => $HASHED[$_][1]) for 0 .. $#HASHED;
+add_post(\%at, $_, at => seoul($yesterday + $_)) for 1 .. 20;
+my %made = map { $_ => [sql("SHOW CREATE TABLE $_", %at)] } qw(users posts);
+my @rows = map { [sql("SELECT * FROM $_ ORDER BY id", %at)] } qw(users posts);
+my $seoul = patient('original', DB_TIMEZONE => '+09:00');
+
+subtest 'the tables and their rows stay as they were' => sub {
+    for my $table (qw(users posts)) {
+        my $now = (sql("SHOW CREATE TABLE $table", %at))[0][1];
+        $now =~ s/,\\n  KEY `posts_newest` \(`created_at`,`id`\)//;
+        is($now, $made{$table}[0][1], "$table, but for an index");
+    }
+    is_deeply([map { [sql("SELECT * FROM $_ ORDER BY id", %at)] }
+        qw(users posts)], \@rows, 'every row');
+};
+
+subtest 'what the original wrote at +09:00 is read as it was meant' => sub {
+    my @list = posts_of($seoul);
+
+    is(join(' ', map { $_->{id} } @list), join(' ', reverse 1 .. 20),
+        'the newest first');
+    is($list[0]{createdAt}, iso($yesterday + 20), 'createdAt');
+    is($list[0]{updatedAt}, iso($yesterday + 20), 'updatedAt');
+    is(post_of($seoul, 7)->{createdAt}, iso($yesterday + 7), 'one post');
+    is((schema_lines($seoul))[0], undef, 'and there is nothing to warn of');
+    is(scalar(alarms($seoul)), 0, 'nor any other such line');
+};
+
+subtest 'users log in with the hashes of bcryptjs' => sub {
+    for my $i (0 .. $#HASHED) {
+        my ($password, $hash) = @{ $HASHED[$i] };
+        my $email = 'u' . ($i + 1) . '@example.org';
+        my $kind = substr($hash, 0, 4) . ', ' . do {
+            utf8::encode(my $bytes = $password); length $bytes } . ' bytes';
+        my $answer = request(POST => '/api/auth/login', port => $seoul->port,
+            json => { email => $email, password => $password });
+
+        is_json($answer, 200, $kind);
+        is($answer->json->{user}{createdAt}, read_back($rows[0][$i][4]),
+            "$kind: since when");
+        is(request(POST => '/api/auth/login', port => $seoul->port, json =>
+            { email => $email, password => "x$password" })->status, 401,
+            "$kind: another password");
+    }
+};
+
+subtest 'a password of over 72 bytes is not taken anew' => sub {
+    is_error(request(POST => '/api/auth/register', port => $seoul->port,
+        json => { email => new_email(), password => $HASHED[3][0] }), 400,
+        qr/72 bytes/, 'at sign-up');
+};
+
+subtest 'what is new is on top, and means the same to the original' => sub {
+    my $before = time;
+    my $user = sign_in(port => $seoul->port);
+    my @new = map { new_post($user, port => $seoul->port) } 1 .. 3;
+    my @list = posts_of($seoul);
+    my @columns = sql('SELECT id, created_at, updated_at FROM posts ORDER BY '
+        . 'created_at DESC, id DESC', %at);
+    my ($since) = sql("SELECT created_at FROM users WHERE id = $user->{id}",
+        %at);
+
+    is($list[0]{id}, $new[2]{id}, 'the new post is the first');
+    is_deeply([map { [@$_{qw(id createdAt updatedAt)}] } @list],
+        [map { [$_->[0], read_back($_->[1]), read_back($_->[2])] } @columns],
+        'the original reads the same times in the same order');
+    is(read_back($since->[0]), $user->{createdAt}, 'and the new user');
+    is($new[0]{createdAt}, $list[2]{createdAt}, 'what was answered at once');
+    cmp_ok($new[0]{createdAt}, 'ge', iso($before), 'and it is now');
+    cmp_ok($new[2]{createdAt}, 'le', iso(time), 'no later');
+};
+
+subtest 'the original goes on where the patient was' => sub {
+    add_post(\%at, 1000, at => seoul(time + 60));
+    my @list = posts_of($seoul);
+
+    is($list[0]{id}, 1000, 'its post is the newest');
+    cmp_ok($list[0]{createdAt}, 'gt', $list[1]{createdAt}, 'by its time');
+    sql('DELETE FROM posts WHERE id = 1000', %at);
+};
+
+subtest 'the tools go by the same zone' => sub {
+    my ($status, $output) = $seoul->ctl('exec', '--', 'sh', '-c',
+        'mariadb --defaults-file="$MARIADB_HOME/my.cnf" -BN '
+        . "-e 'SELECT \@\@time_zone'");
+    is($output =~ s/\s+\z//r, '+09:00', 'the option file sets it');
+    ($status, $output) = $seoul->ctl('exec', '--',
+        "$FindBin::Bin/../build/patient-chaos", 'slow-query', '--posts=5',
+        '--rows=1000');
+    like($output, qr/"totalQueries":6\b/, 'patient-chaos works');
+};
+
+subtest 'fractions of seconds are kept' => sub {
+    my %here = original('fractions', 'utf8mb4', sub {
+        s/`created_at` DATETIME/`created_at` DATETIME(6)/;
+        s/`updated_at` DATETIME/`updated_at` DATETIME(3)/ });
+    add_user(\%here, 1);
+    add_post(\%here, 1, at => '2024-12-10 19:30:45.123456');
+    add_post(\%here, 2, at => '2024-12-10 19:30:45.999999');
+    my $patient = patient('fractions', DB_TIMEZONE => '+09:00');
+
+    is(post_of($patient, 1)->{createdAt}, '2024-12-10T10:30:45.123Z',
+        'of DATETIME(6)');
+    is(post_of($patient, 1)->{updatedAt}, '2024-12-10T10:30:45.123Z',
+        'of DATETIME(3)');
+    is(join(' ', map { $_->{id} } posts_of($patient)), '2 1',
+        'and they order the list');
+    my $post = new_post(sign_in(port => $patient->port),
+        port => $patient->port);
+    is(post_of($patient, $post->{id})->{createdAt}, $post->{createdAt},
+        'a new one is answered as it is stored');
+};
+
+subtest 'days of every year, and those that are none' => sub {
+    my %here = original('days', 'utf8mb4', sub {
+        s/DATETIME NOT NULL/DATETIME/g });
+    my @days = (
+        [undef, undef],
+        ['0000-00-00 00:00:00', undef],
+        ['2024-00-00 00:00:00', undef],
+        ['1970-01-01 09:00:00', '1970-01-01T00:00:00.000Z'],
+        ['1970-01-01 08:59:59', '1969-12-31T23:59:59.000Z'],
+        ['1899-12-31 09:00:00', '1899-12-31T00:00:00.000Z'],
+        ['2038-01-19 12:14:08', '2038-01-19T03:14:08.000Z'],
+        ['2106-02-07 16:00:00', '2106-02-07T07:00:00.000Z'],
+        ['9999-12-31 23:59:59', '9999-12-31T14:59:59.000Z'],
+    );
+    add_user(\%here, 1);
+    sql("SET sql_mode = ''; UPDATE users SET created_at = NULL, updated_at = "
+        . "'0000-00-00 00:00:00'", %here);
+    add_post(\%here, $_ + 1, at => $days[$_][0]) for 0 .. $#days;
+    my $patient = patient('days', DB_TIMEZONE => '+09:00');
+    my %list = map { $_->{id} => $_ } posts_of($patient);
+
+    for my $i (0 .. $#days) {
+        my ($text, $iso) = @{ $days[$i] };
+        $text //= 'NULL';
+        ok(exists $list{ $i + 1 }{createdAt}, "$text: createdAt is there");
+        is($list{ $i + 1 }{createdAt}, $iso, "$text in the list");
+        is(post_of($patient, $i + 1)->{updatedAt}, $iso, "$text, alone");
+    }
+    my $user = request(POST => '/api/auth/login', port => $patient->port,
+        json => { email => 'u1@example.org', password => $HASHED[0][0] })
+        ->json->{user};
+    is($user->{createdAt}, undef, 'a user of no day');
+    is($user->{updatedAt}, undef, 'and of the zeroth');
+    is(scalar(alarms($patient)), 0, 'the log is at peace');
+};
+
+subtest 'TIMESTAMP columns are right in any zone' => sub {
+    my %here = original('timestamps', 'utf8mb4', sub {
+        s/DATETIME NOT NULL/TIMESTAMP NULL/g });
+    sql("SET time_zone = '+00:00'; INSERT INTO users VALUES (1, 'u', 'x', "
+        . "NULL, '2024-12-10 10:30:45', NULL); INSERT INTO posts VALUES "
+        . "(1, 1, 'Post', NULL, '2024-12-10 10:30:45', NULL)", %here);
+    for my $zone (undef, '+00:00', '+09:00', '-12:59') {
+        my $patient = patient('timestamps', DB_TIMEZONE => $zone);
+        my $name = $zone // 'unset';
+
+        is(post_of($patient, 1)->{createdAt}, '2024-12-10T10:30:45.000Z',
+            $name);
+        is(post_of($patient, 1)->{updatedAt}, undef, "$name: NULL");
+        my $post = new_post(sign_in(port => $patient->port),
+            port => $patient->port);
+        is((posts_of($patient))[0]{id}, $post->{id}, "$name: a new one");
+        is((sql("SET time_zone = '+00:00'; SELECT DATE_FORMAT(created_at, "
+            . "'%Y-%m-%dT%H:%i:%s.000Z') FROM posts WHERE id = $post->{id}",
+            %here))[0][0], $post->{createdAt}, "$name: what is stored");
+        is(scalar(alarms($patient)), 0, "$name: the log is at peace");
+    }
+};
+
+# ---- what else an original may hold
+
+subtest 'texts of any length come back whole' => sub {
+    my %here = original('texts', 'utf8mb4', sub { s/TEXT/LONGTEXT/ });
+    my @texts = ('', 'x' x 254, 'x' x 255, '한' x 85, 'x' x 65_535,
+        'x' x 65_536, '한' x 21_845 . '글', '🩺' x 20_000, 'y' x 1_500_000);
+    add_user(\%here, 1, name => '이' x 100);
+    add_post(\%here, $_ + 1, content => $texts[$_], title => '제' x 255)
+        for 0 .. $#texts;
+    my $patient = patient('texts', DB_TIMEZONE => '+09:00');
+    my %list = map { $_->{id} => $_ } posts_of($patient);
+
+    for my $i (0 .. $#texts) {
+        my $length = length $texts[$i];
+        ok(post_of($patient, $i + 1)->{content} eq $texts[$i],
+            "$length characters, alone");
+        ok($list{ $i + 1 }{content} eq $texts[$i], 'and in the list');
+    }
+    is($list{1}{title}, '제' x 255, 'a title');
+    is($list{1}{author}{name}, '이' x 100, 'a name');
+};
+
+subtest 'posts without their users, and users without names' => sub {
+    my %here = original('orphans', 'utf8mb4', sub {
+        s/,\s+FOREIGN KEY.*(?=\) ENGINE)//s;
+        s/`email` VARCHAR\(255\) NOT NULL/`email` VARCHAR(255)/;
+        s/INTEGER/BIGINT/g });
+    my $far = 5_000_000_000;
+    add_user(\%here, 1, name => undef);
+    add_user(\%here, $far, email => 'far@example.org');
+    sql("INSERT INTO users VALUES (2, NULL, 'x', 'Nobody', NOW(), NOW())",
+        %here);
+    add_post(\%here, 1);
+    add_post(\%here, 2, user => 2);
+    add_post(\%here, 3, user => 99);
+    add_post(\%here, $far, user => $far, content => undef,
+        at => seoul(time));
+    my $patient = patient('orphans', DB_TIMEZONE => '+09:00');
+    my $port = $patient->port;
+    my @list = posts_of($patient);
+    my %list = map { $_->{id} => $_ } @list;
+
+    is(scalar @list, 4, 'every post is listed');
+    is_deeply($list{1}{author}, { id => 1, email => 'u1@example.org',
+        name => undef }, 'a user without a name');
+    is_deeply($list{2}{author}, { id => 2, email => undef,
+        name => 'Nobody' }, 'one without an address');
+    ok(exists $list{3}{author}, 'a post that has outlived its user has');
+    is($list{3}{author}, undef, 'null for an author');
+    is(post_of($patient, 3)->{author}, undef, 'alone, too');
+    is(post_of($patient, 3)->{user_id}, 99, 'and says whose it was');
+    is($list[0]{id}, $far, 'an id beyond 2^31');
+    is(post_of($patient, $far)->{author}{id}, $far, 'is found');
+    my $login = request(POST => '/api/auth/login', port => $port, json =>
+        { email => 'far@example.org', password => $HASHED[0][0] });
+    is_json($login, 200, 'such a user logs in');
+    my $post = new_post($login->json, port => $port, title => 'Far');
+    cmp_ok($post->{id}, '>', $far, 'and writes');
+    is_json(request(DELETE => "/api/posts/$post->{id}", port => $port,
+        token => $login->json->{token}), 200, 'and deletes');
+    is(scalar(alarms($patient)), 0, 'the log is at peace');
+};
+
+done_testing;
