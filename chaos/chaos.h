@@ -178,7 +178,8 @@ struct chaos_host_t {
 
     int pool_max;               /* connections of the patient's pool */
     double cpus;                /* granted by the kernel; may be below 1 */
-    apr_uint64_t memory_budget; /* bytes that a run may fill at most */
+    apr_uint64_t memory_budget; /* bytes that a run may fill at most: of an
+                                 * incident, when it began */
 
     /** When a run is to end (as now() counts); 0: when it is done. */
     apr_time_t deadline;
@@ -316,7 +317,7 @@ typedef struct chaos_figures_t {
     apr_interval_time_t p50, p95, p99;  /* of all requests */
     apr_uint64_t rss;           /* bytes, at most */
     double cpu_percent;         /* of the CPUs granted */
-    apr_uint64_t memory_budget; /* the host's: what limit_mb 0 means */
+    apr_uint64_t memory_budget; /* the host's */
 } chaos_figures_t;
 
 struct chaos_scenario_t {

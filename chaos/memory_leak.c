@@ -18,6 +18,8 @@
 /* Fine enough for every mark on the way to be passed one by one. */
 #define STEPS 64
 #define STEP_MAX (4 * MB)
+/* What fills up if nobody says how much, where there is that much. */
+#define LIMIT (512 * MB)
 
 typedef struct leak_t {
     chaos_host_t *host;
@@ -25,14 +27,19 @@ typedef struct leak_t {
     apr_time_t begin, end;
 } leak_t;
 
+/* Whoever asked for more than there is was refused before it began. */
+static apr_uint64_t limit_of(const chaos_args_t *args, apr_uint64_t budget)
+{
+    apr_uint64_t limit = (apr_uint64_t)chaos_args_int(args, "limit_mb") * MB;
+
+    return limit > 0 ? limit : budget < LIMIT ? budget : LIMIT;
+}
+
 static void prepare_leak(leak_t *leak, chaos_host_t *host,
                          const chaos_args_t *args)
 {
     leak->host = host;
-    leak->limit = (apr_uint64_t)chaos_args_int(args, "limit_mb") * MB;
-    if (leak->limit == 0 || leak->limit > host->memory_budget) {
-        leak->limit = host->memory_budget;
-    }
+    leak->limit = limit_of(args, host->memory_budget);
     leak->step = leak->limit / STEPS;
     if (leak->step > STEP_MAX) {
         leak->step = STEP_MAX;
@@ -157,13 +164,9 @@ static apr_status_t work(chaos_host_t *host, const chaos_args_t *args,
 static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
                 const chaos_args_t *args, const char **why, apr_pool_t *pool)
 {
-    apr_uint64_t limit = (apr_uint64_t)chaos_args_int(args, "limit_mb") * MB;
+    apr_uint64_t limit = limit_of(args, during->memory_budget);
 
     (void)pool;
-    if (limit == 0
-        || (during->memory_budget != 0 && limit > during->memory_budget)) {
-        limit = during->memory_budget;
-    }
     if (limit > 0 && during->rss >= before->rss + limit / 10 * 9) {
         return 1;
     }
@@ -174,9 +177,9 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 static const chaos_param_t params[] = {
     { .name = "limit_mb", .kind = CHAOS_INT,
       .role = CHAOS_ROLE_MEMORY_MB,
-      .fallback = 0, .min = 0, .cap = 4096,
-      .help = "how much memory fills up, in MB; 0, or more than there is to "
-              "spare: all that there is to spare" },
+      .fallback = 0, .min = 0, .cap = 65536,
+      .help = "how much memory fills up, in MB, of what there is to spare; 0: "
+              "512, or all that there is to spare if that is less" },
     { .name = "crash", .kind = CHAOS_BOOL,
       .role = CHAOS_ROLE_DEATH, .fallback = 0,
       .help = "whether the process then dies, in an incident" },

@@ -58,6 +58,7 @@ void *patient_conf_create(apr_pool_t *pool, server_rec *s)
     conf->pool_waiters = PATIENT_UNSET;
     conf->metrics_interval = PATIENT_UNSET;
     conf->log_pulse = PATIENT_UNSET;
+    conf->memory = PATIENT_UNSET;
     conf->chaos_mode = PATIENT_UNSET;
     conf->chaos_max_duration = PATIENT_UNSET;
     conf->chaos_max_memory = PATIENT_UNSET;
@@ -146,6 +147,12 @@ static void fill_unset(patient_conf_t *conf, const patient_conf_t *from)
     }
     if (conf->log_pulse == PATIENT_UNSET) {
         conf->log_pulse = from->log_pulse;
+    }
+    if (conf->memory == PATIENT_UNSET) {
+        conf->memory = from->memory;
+    }
+    if (conf->cpus <= 0) {
+        conf->cpus = from->cpus;
     }
     fill_unset_chaos(conf, from);
 }
@@ -251,6 +258,12 @@ static const char *find_conflict(const patient_conf_t *a,
     }
     if (a->log_pulse != b->log_pulse) {
         return "PatientLogPulse";
+    }
+    if (a->memory != b->memory) {
+        return "PatientMemory";
+    }
+    if (a->cpus < b->cpus || a->cpus > b->cpus) {
+        return "PatientCpus";
     }
     if (!is_same(a->chaos_endpoint_host, b->chaos_endpoint_host)
         || a->chaos_endpoint_port != b->chaos_endpoint_port) {

@@ -35,6 +35,8 @@ typedef struct patient_conf_t {
     apr_int64_t pool_waiters;       /* requests that may wait at once */
     apr_interval_time_t metrics_interval;   /* between two lines; 0: none */
     apr_interval_time_t log_pulse;  /* of failures that go on; 0: no limit */
+    apr_int64_t memory;             /* MiB that it may use; 0: not said */
+    double cpus;                    /* that it may use; 0: not said */
     int chaos_mode;
     const char *chaos_token;        /* NULL: operator routes are open */
     const char *chaos_endpoint_host;    /* NULL: a built-in one */

@@ -4,6 +4,7 @@
 #include "conf.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include <apr_strings.h>
 
 #include "datetime.h"
+#include "grant.h"
 #include "patient.h"
 
 /* Longer than any value that makes sense. */
@@ -75,6 +77,15 @@ static const char *resolve(const char **value, cmd_parms *cmd,
         *value = NULL;
     }
     return problem;
+}
+
+/* How a value is called that is wrong: by the variable, too, which is all that
+ * an operator may know of it. */
+static const char *name_of(cmd_parms *cmd, const char *text)
+{
+    return strncmp(text, "env:", 4) == 0
+        ? apr_psprintf(cmd->pool, "%s (%s)", text + 4, cmd->cmd->name)
+        : cmd->cmd->name;
 }
 
 static void *conf_of(cmd_parms *cmd)
@@ -182,12 +193,28 @@ static const char *take_number(cmd_parms *cmd, void *place, const char *text)
         || n < number->min || n > number->max) {
         return apr_psprintf(cmd->pool, "%s: '%s' is no whole number from %"
                             APR_INT64_T_FMT " to %" APR_INT64_T_FMT " (%s)",
-                            cmd->cmd->name, value, number->min, number->max,
-                            number->unit);
+                            name_of(cmd, text), value, number->min,
+                            number->max, number->unit);
     }
     *(apr_int64_t *)((char *)conf_of(cmd) + number->offset)
         = n * number->scale;
     return NULL;
+}
+
+static const char *take_cpus(cmd_parms *cmd, void *place, const char *text)
+{
+    patient_conf_t *conf = conf_of(cmd);
+    const char *value;
+    const char *problem = resolve(&value, cmd, text);
+
+    (void)place;
+    if (problem != NULL || value == NULL) {
+        return problem;
+    }
+    return grant_parse_cpus(&conf->cpus, value) ? NULL
+        : apr_psprintf(cmd->pool, "%s: '%s' is no number of CPUs from %.2f to "
+                       "%d, such as 0.25", name_of(cmd, text), value,
+                       GRANT_CPUS_MIN, GRANT_CPUS_MAX);
 }
 
 static const char *take_chaos_mode(cmd_parms *cmd, void *place,
@@ -344,6 +371,8 @@ static const number_t metrics_interval =
     { FIELD(metrics_interval), 0, 3600, APR_USEC_PER_SEC, "seconds" };
 static const number_t log_pulse =
     { FIELD(log_pulse), 0, 300, APR_USEC_PER_SEC, "seconds" };
+static const number_t memory =
+    { FIELD(memory), GRANT_MEMORY_MB_MIN, GRANT_MEMORY_MB_MAX, 1, "MiB" };
 static const number_t pool_waiters =
     { FIELD(pool_waiters), 0, 100000, 1, "requests" };
 
@@ -403,6 +432,12 @@ const command_rec patient_directives[] = {
                   RSRC_CONF,
                   "seconds between two lines in the log about failures that "
                   "go on; 0 for a line each time"),
+    AP_INIT_TAKE1("PatientMemory", take_number, (void *)&memory, RSRC_CONF,
+                  "MiB that the patient may use, where no control group "
+                  "says less"),
+    AP_INIT_TAKE1("PatientCpus", take_cpus, NULL, RSRC_CONF,
+                  "CPUs that the patient may use, such as 0.25, where no "
+                  "control group says less"),
     AP_INIT_TAKE1("PatientChaosMode", take_chaos_mode, NULL, RSRC_CONF,
                   "true opens the operator's routes whose place says "
                   "PatientChaos On"),
@@ -459,7 +494,17 @@ static const char *print_number(const command_rec *directive,
     apr_int64_t n = *(const apr_int64_t *)(
         (const char *)conf + number->offset);
 
-    return apr_psprintf(pool, "%" APR_INT64_T_FMT, n / number->scale);
+    return n == 0 && number->min > 0 ? "(none)"
+        : apr_psprintf(pool, "%" APR_INT64_T_FMT, n / number->scale);
+}
+
+static const char *print_cpus(const patient_conf_t *conf, apr_pool_t *pool)
+{
+    char text[32];
+
+    /* APR's own %g has no 0 before the point. */
+    snprintf(text, sizeof(text), "%g", conf->cpus);
+    return conf->cpus > 0 ? apr_pstrdup(pool, text) : "(none)";
 }
 
 static const char *print_value(const command_rec *directive,
@@ -468,6 +513,9 @@ static const char *print_value(const command_rec *directive,
     if (directive->AP_TAKE1 == take_number
         || directive->AP_TAKE1 == take_health_status) {
         return print_number(directive, conf, pool);
+    }
+    if (directive->AP_TAKE1 == take_cpus) {
+        return print_cpus(conf, pool);
     }
     if (directive->AP_TAKE1 == take_chaos_mode) {
         return conf->chaos_mode ? "true" : "false";

@@ -21,10 +21,6 @@
 /* How often a pause looks whether it is to end. */
 #define PAUSE_STEP apr_time_from_msec(100)
 
-/* What a run may fill at most, and what it leaves to others. */
-#define MEMORY_DEFAULT (APR_UINT64_C(512) << 20)
-#define MEMORY_FLOOR (APR_UINT64_C(96) << 20)
-
 /* This child's, whichever run fills it. */
 static cache_t *cache;
 
@@ -114,15 +110,28 @@ static void drop(chaos_host_t *host)
 
 apr_uint64_t host_memory_budget(const patient_conf_t *conf)
 {
-    apr_uint64_t budget = MEMORY_DEFAULT;
     apr_uint64_t cap = (apr_uint64_t)conf->chaos_max_memory << 20;
-    apr_uint64_t granted = grant_memory();
+    apr_uint64_t room = grant_room();
 
-    if (granted < budget + MEMORY_FLOOR) {
-        budget = granted > 2 * MEMORY_FLOOR ? granted - MEMORY_FLOOR
-                                            : granted / 2;
+    return room < cap ? room : cap;
+}
+
+apr_int64_t host_cap(chaos_role_e role, const patient_conf_t *conf)
+{
+    switch (role) {
+    case CHAOS_ROLE_MEMORY_MB:
+        return conf->chaos_max_memory;
+    case CHAOS_ROLE_CPU_PERCENT:
+        return conf->chaos_max_cpu;
+    default:
+        return APR_INT64_MAX;
     }
-    return budget < cap ? budget : cap;
+}
+
+apr_int64_t host_spare(chaos_role_e role)
+{
+    return role == CHAOS_ROLE_MEMORY_MB ? (apr_int64_t)(grant_room() >> 20)
+                                        : APR_INT64_MAX;
 }
 
 /* ---- CPU ---- */
@@ -235,7 +244,8 @@ chaos_host_t *host_create(const patient_conf_t *conf, struct db_t *db,
     host->endpoint_port = conf->chaos_endpoint_port;
     host->upstream_url = conf->chaos_upstream;
     host->cpus = grant_cpus();
-    host->memory_budget = host_memory_budget(conf);
+    host->memory_budget = incident ? incident->memory_budget
+                                   : host_memory_budget(conf);
     host->deadline = incident ? incident->until : 0;
     host->now = now;
     host->pause = pause_for;

@@ -29,8 +29,16 @@ void host_stop(void);
 chaos_host_t *host_create(const patient_conf_t *conf, struct db_t *db,
                           incident_t *incident, apr_pool_t *pool);
 
-/** Bytes that a run may fill at most. */
+/** Bytes that a run that begins now may fill at most: what can be given, and
+ * PatientChaosMaxMemory. */
 apr_uint64_t host_memory_budget(const patient_conf_t *conf);
+
+/** The most that a parameter in a role may be on this server, whatever its
+ * scenario allows. */
+apr_int64_t host_cap(chaos_role_e role, const patient_conf_t *conf);
+
+/** The most that this machine can give now for a parameter in a role. */
+apr_int64_t host_spare(chaos_role_e role);
 
 /** Logs a call to another service that failed. */
 void host_log_upstream(const struct upstream_result_t *result,

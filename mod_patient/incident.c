@@ -205,6 +205,7 @@ static apr_status_t fill(incident_t *slot, const incident_order_t *order)
     }
     slot->scenario = index_of(order->scenario);
     slot->once = order->once;
+    slot->memory_budget = order->memory_budget;
     chaos_args_pack(order->args, slot->args);
     slot->until = vitals_now() + order->span;
     slot->armed = apr_time_now();

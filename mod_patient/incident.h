@@ -65,6 +65,7 @@ typedef struct incident_t {
     apr_time_t armed, injected, witnessed, ended;
 
     apr_uint64_t bitten, felt;
+    apr_uint64_t memory_budget; /* bytes that it may fill, in all children */
     apr_uint64_t waiting_peak, rss_peak;
     apr_time_t waiting_since;   /* steady; 0: nobody waits for the pool */
     apr_interval_time_t waited; /* the longest that somebody did so far */
@@ -89,6 +90,7 @@ typedef struct incident_order_t {
     apr_interval_time_t span;
     int once;
     int live_max;               /* incidents that may be live then */
+    apr_uint64_t memory_budget; /* host_memory_budget() */
 } incident_order_t;
 
 /**

@@ -130,6 +130,18 @@ static void announce(void)
     }
 }
 
+/* What else is known of what this server may use, before a child needs it. */
+static void note_grant(const metadata_t *metadata)
+{
+    const patient_conf_t *conf = patient_conf(home);
+    grant_t told = { (apr_uint64_t)conf->memory << 20, conf->cpus };
+
+    grant_add(NULL);
+    grant_add(&told);
+    grant_add(&metadata->grant);
+    errorlog_task(metadata->id[0] ? metadata->id : NULL);
+}
+
 static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
                        apr_pool_t *ptemp, server_rec *s)
 {
@@ -140,7 +152,7 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
         || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;              /* the configuration will be read once more */
     }
-    errorlog_task(task_find(ptemp));
+    note_grant(task_find(ptemp));
     if (route_count(api_tables) >= BOARD_ROUTES_MAX) {
         return refuse_start("more routes than BOARD_ROUTES_MAX");
     }

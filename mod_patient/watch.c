@@ -67,7 +67,7 @@ static void update(incident_t *incident, const board_sums_t *board)
     incident->during.waiting_peak = incident->waiting_peak;
     incident->during.waited = incident->waited;
     incident->during.rss = incident->rss_peak;
-    incident->during.memory_budget = host_memory_budget(patient_conf(watched));
+    incident->during.memory_budget = incident->memory_budget;
     incident->during.bitten = apr_atomic_read64(&incident->bitten);
     incident->during.felt = apr_atomic_read64(&incident->felt);
 }

@@ -11,7 +11,7 @@ my $root = "$FindBin::Bin/..";
 # do not know each other.
 my %MAY = (
     'mod_patient' => 'api status watch ward host decoy drain ledger incident store http '
-                . 'log board conf patient gate upstream emf task',
+                . 'log board conf patient gate upstream emf task metadata grant',
     'api'      => 'host decoy ledger incident figures store http log board '
                 . 'conf patient auth gate grant upstream vitals chaos',
     'watch'    => 'ward host ledger incident emf log board conf grant '
@@ -28,23 +28,24 @@ my %MAY = (
     'incident' => 'figures log board shared patient vitals chaos',
     'figures'  => 'board grant vitals chaos',
     'emf'      => 'figures log board shared vitals',
-    'task'     => 'upstream',
+    'task'     => 'metadata upstream',
     'log'      => 'board conf patient gate grant vitals',
     'drain'    => 'shared',
     'board'    => 'shared ratelimit vitals conf patient',
-    'directives' => 'conf patient datetime',
+    'directives' => 'conf grant patient datetime',
     'conf'     => 'patient',
     'patient'  => 'version',
     # These stand alone; the command line tool and the unit tests use them, too.
     'cache'    => 'log',
     'upstream' => 'vitals',
-    'auth'     => '', 'chaos'   => '', 'gate'   => '', 'grant' => '',
+    'grant'    => 'cgroup vitals', 'metadata' => 'grant upstream vitals',
+    'auth'     => '', 'chaos'   => '', 'gate'   => '', 'cgroup' => '',
     'datetime' => '',
     'shared'   => '', 'ratelimit' => '', 'version' => '', 'vitals' => '',
     # The tool links the rooms' files that know no httpd; which those are is
     # looked at below.
-    'cli'      => 'chaos log store version gate grant auth cache upstream '
-                . 'vitals',
+    'cli'      => 'chaos log store version gate grant metadata auth cache '
+                . 'upstream vitals',
     # The doctor knows the log, and nothing of who writes it.
     'doctor'   => 'version',
 );
@@ -58,9 +59,9 @@ sub is_own ($file, $target) {
 
 # What must link without httpd: the tool and the unit tests need it.
 my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
-    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache datetime gate grant ratelimit
-    upstream vitals log/event log/symptom store/breaker store/connect
-    store/dberror store/interrupt));
+    qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache cgroup datetime gate grant
+    metadata ratelimit upstream vitals log/event log/symptom store/breaker
+    store/connect store/dberror store/interrupt));
 
 sub is_free ($file) { return grep { $file =~ $_ } @FREE }
 

@@ -71,6 +71,9 @@ my %BAD = (
         'https://a.example/', 'https://*.example', '*, https://a.example',
         'https://a.example;https://b.example/x'],
     CHAOS_TOKEN        => ["a\nb"],
+    PATIENT_MEMORY_MB  => ['0', '15', '512MB', '-1', '0.5', '99999999'],
+    PATIENT_CPUS       => ['0', '-1', '.5', '1.', '256m', '1,5', '2000',
+        "1\n2"],
 );
 
 for my $name (sort keys %BAD) {
@@ -131,6 +134,8 @@ for my $line (
     'PatientMaxBody 1 2', 'PatientTokenLifetime 0',
     'PatientTokenLifetime 24h', 'PatientPoolAcquire never',
     'PatientPoolAcquire 0', 'PatientPoolWaiters many',
+    'PatientMemory 0', 'PatientMemory 512MB', 'PatientCpus 0',
+    'PatientCpus 256m',
     'PatientDatabasePort 70000', 'PatientDatabaseTimezone Asia/Seoul',
     'PatientDatabaseTimezone +9', 'PatientHealthStatus 204',
     'PatientChaosMode perhaps',
@@ -145,6 +150,15 @@ for my $line (
 
         isnt($status, 0, 'httpd -t fails');
         like($output, qr/\b$name\b/, 'and says where');
+    };
+}
+
+for my $bad (['PATIENT_MEMORY_MB', '512M'], ['PATIENT_CPUS', 'two']) {
+    subtest "httpd itself names the variable, too: $bad->[0]" => sub {
+        my ($status, $output) = httpd_says('', @$bad);
+
+        isnt($status, 0, 'httpd -t fails');
+        like($output, qr/\b$bad->[0]\b.*'$bad->[1]'/, 'and says which');
     };
 }
 

@@ -109,8 +109,11 @@ my %WRONG = (
 
 my $resolved = node('ecs.js', "$root/conf/ecs/patient.yaml",
     JSON::PP->new->canonical->encode({ least => \%LEAST, most => \%MOST,
-        map { $_ => { %LEAST, %{ $WRONG{$_} } } } keys %WRONG }), "$dir/log");
+        map({ $_ => { %LEAST, %{ $WRONG{$_} } } } keys %WRONG),
+        map { $_ => { %LEAST, TaskCpu => $_, TaskMemory => '2048' } }
+        qw(256 512 1024) }), "$dir/log");
 my ($least, $most) = @$resolved{qw(least most)};
+my $sized = $resolved;
 
 sub properties ($name, $of = $most) {
     return $of->{resources}{$name}{Properties} // die "there is no $name\n";
@@ -156,6 +159,22 @@ subtest 'the variables are the patient\'s' => sub {
         DB_POOL_ACQUIRE_MS LOG_LEVEL)) {
         is($default->{$name}, part('conf/launcher/settings.sh',
             qr/"\$\{$name:=([^}]*)\}"/), "$name is what it is without");
+    }
+};
+
+subtest 'the patient may use all that the task has, and is told how much'
+    => sub {
+    for my $cpu (qw(256 512 1024)) {
+        my $of = $sized->{$cpu};
+        my $task = properties(Task => $of);
+        my $patient = container($of);
+        my $told = named($patient->{Environment});
+
+        is_deeply($of->{faults}, [], "$cpu units");
+        is($patient->{Memory}, $task->{Memory}, 'its memory is the task\'s');
+        is($patient->{Cpu}, $task->{Cpu}, 'its CPUs are');
+        is($told->{PATIENT_MEMORY_MB}, $task->{Memory}, 'in MiB');
+        is($told->{PATIENT_CPUS}, $cpu / 1024, 'and in CPUs');
     }
 };
 

@@ -2,54 +2,16 @@
 
 use Patient;
 use Patient::Log;
+use Patient::Metadata;
 use Patient::Server;
-use IO::Socket::INET;
-use POSIX ();
 
 use constant ID => '158d1c8083dd49d6b527399fd6414f5c';
 use constant ARN => 'arn:aws:ecs:eu-west-1:111122223333:task/patient/' . ID;
 
-# Answers every request in the same way and notes down each: (URL, file).
-my @services;
-sub service ($answer, $status = '200 OK') {
-    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-        Listen => 5) or die $!;
-    my $book = "$ENV{TMPDIR}/metadata-$$-" . $listener->sockport;
-    my $pid = fork // die "fork: $!";
-
-    if (!$pid) {
-        while (my $client = $listener->accept) {
-            my $head = '';
-            while (my $line = <$client>) {
-                $head .= $line;
-                last if $line eq "\r\n";
-            }
-            open my $out, '>>', $book or last;
-            print {$out} $head =~ s/\r\n.*//sr, "\n";
-            close $out;
-            next unless defined $answer;    # it keeps the client waiting
-            print {$client} "HTTP/1.1 $status\r\nContent-Length: ",
-                length $answer, "\r\nConnection: close\r\n\r\n", $answer;
-            close $client;
-        }
-        POSIX::_exit(0);
-    }
-    push @services, $pid;
-    return ('http://127.0.0.1:' . $listener->sockport . '/v4/abc', $book);
-}
-END {
-    local $?;
-    for my $pid (@services) {
-        kill 'TERM', $pid;
-        waitpid $pid, 0;
-    }
-}
-
-sub asked ($book) { return split /\n/, Patient::Server::slurp($book) }
-
 # What httpd wrote, from a patient with that endpoint that served a little.
-sub lines_with ($url, %more) {
-    my $patient = Patient::Server->new(ECS_CONTAINER_METADATA_URI_V4 => $url);
+sub lines_with ($ecs, %more) {
+    my $patient = Patient::Server->new(
+        ECS_CONTAINER_METADATA_URI_V4 => $ecs->url);
     my $port = $patient->port;
 
     request(GET => '/api/posts', port => $port);
@@ -62,14 +24,17 @@ sub lines_with ($url, %more) {
 }
 
 subtest 'every line names the task, which is asked for once' => sub {
-    my ($url, $book) = service(JSON::PP->new->encode({ TaskARN => ARN }));
-    my @lines = lines_with($url, restart => 1);
+    my $ecs = Patient::Metadata->new({ '/task' => { TaskARN => ARN },
+        '' => {} });
+    my @lines = lines_with($ecs, restart => 1);
 
     cmp_ok(@lines, '>', 5, 'there are lines');
     is(scalar(grep { ($_->{task} // '') ne ID } @lines), 0,
         'all of them do') || diag(explain(grep { !$_->{task} } @lines));
-    is(join(', ', asked($book)), 'GET /v4/abc/task HTTP/1.1',
-        'one question, however often it restarts');
+    is(join(', ', $ecs->asked),
+        'GET /v4/abc/task HTTP/1.1, GET /v4/abc HTTP/1.1',
+        'once of the task and once of the container, however often it '
+        . 'restarts');
 };
 
 my %unfit = (
@@ -84,10 +49,11 @@ my %unfit = (
 );
 for my $what (sort keys %unfit) {
     subtest "$what: it serves all the same, and names none" => sub {
-        my ($url, $book) = service(@{ $unfit{$what} });
-        my @lines = lines_with($url);
+        my $ecs = Patient::Metadata->new(@{ $unfit{$what} });
+        my @lines = lines_with($ecs);
+        my $task = grep { m{/task } } $ecs->asked;
 
-        is(scalar(asked($book)), 1, 'it was asked once');
+        is($task, 1, 'it was asked once');
         is(scalar(grep { exists $_->{task} } @lines), 0, 'no line has a task');
         is(scalar(grep { $_->{type} eq 'REQUEST' && $_->{status} == 200 }
             @lines), 1, 'the request was answered');

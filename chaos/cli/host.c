@@ -21,6 +21,7 @@
 
 #include "auth/token.h"
 #include "host_db.h"
+#include "host_grant.h"
 #include "host_machine.h"
 #include "log/event.h"
 #include "log/symptom.h"
@@ -250,10 +251,13 @@ apr_status_t host_create(chaos_host_t **host, const char *endpoint_name,
     made->sign = sign;
     made->verify = verify;
     *host = made;
+    if ((rv = upstream_start()) != APR_SUCCESS) {
+        return rv;
+    }
+    host_grant_task(pool);
     if ((rv = host_db_fill(made, &self->db, pool)) != APR_SUCCESS
         || (rv = host_machine_fill(made, &self->machine, pool))
            != APR_SUCCESS
-        || (rv = upstream_start()) != APR_SUCCESS
         || (rv = find_key(self)) != APR_SUCCESS) {
         return rv;
     }

@@ -9,9 +9,6 @@
 #include "log/event.h"
 #include "log/symptom.h"
 
-#define MEMORY_DEFAULT (APR_UINT64_C(512) << 20)
-#define MEMORY_FLOOR (APR_UINT64_C(96) << 20)
-
 /* Percent of the CPUs that are worth a line; less when less is wanted. */
 #define CPU_HIGH 80.0
 #define CPU_MARGIN 8.0
@@ -42,15 +39,6 @@ static apr_status_t grow(chaos_host_t *host, apr_size_t bytes,
 static void drop(chaos_host_t *host)
 {
     cache_drop(host_machine_of(host)->cache);
-}
-
-/* Half a GiB at most, and never the last of what is granted. */
-static apr_uint64_t memory_budget(void)
-{
-    apr_uint64_t granted = grant_memory();
-
-    return granted > MEMORY_DEFAULT + MEMORY_FLOOR ? MEMORY_DEFAULT
-        : granted > 2 * MEMORY_FLOOR ? granted - MEMORY_FLOOR : granted / 2;
 }
 
 /* ---- CPUs ---- */
@@ -103,7 +91,7 @@ apr_status_t host_machine_fill(chaos_host_t *host, host_machine_t *machine,
     vitals_cpu(&machine->cpu);
     machine->said = 0;
     host->cpus = grant_cpus();
-    host->memory_budget = memory_budget();
+    host->memory_budget = grant_room();
     host->cache_grow = grow;
     host->cache_drop = drop;
     host->cpu_used = cpu_used;

@@ -15,6 +15,7 @@
 
 #include "chaos/chaos.h"
 #include "host.h"
+#include "host_grant.h"
 #include "options.h"
 #include "version.h"
 
@@ -123,12 +124,34 @@ static int end_by_signal(int number)
     return 128 + number;        /* still here: as process 1 of a container */
 }
 
+/* Never silently less than what was asked for. */
+static int can_give(const options_t *options, const chaos_host_t *host,
+                    apr_pool_t *pool)
+{
+    apr_int64_t room = (apr_int64_t)(host->memory_budget >> 20);
+
+    if (chaos_args_role(options->args, CHAOS_ROLE_MEMORY_MB, 0) <= room) {
+        return 1;
+    }
+    fprintf(stderr, "patient-chaos: %s must be at most %" APR_INT64_T_FMT
+            " now: this machine has no more to give\n",
+            options_spell(chaos_param_in_role(options->scenario,
+                                              CHAOS_ROLE_MEMORY_MB), pool),
+            room);
+    return 0;
+}
+
 static int run(const options_t *options, apr_pool_t *pool)
 {
     chaos_report_t *report = chaos_report_create(pool);
     chaos_host_t *host;
+    const char *why;
     apr_status_t rv;
 
+    if (host_grant_environment(&why, pool) != APR_SUCCESS) {
+        fprintf(stderr, "patient-chaos: %s\n", why);
+        return MISUSED;
+    }
     rv = host_create(&host, options->endpoint_host, options->endpoint_port,
                      pool);
     if (rv != APR_SUCCESS) {
@@ -137,6 +160,9 @@ static int run(const options_t *options, apr_pool_t *pool)
         fprintf(stderr, "patient-chaos: %s\n",
                 apr_strerror(rv, text, sizeof(text)));
         return DID_NOT_HAPPEN;
+    }
+    if (!can_give(options, host, pool)) {
+        return MISUSED;
     }
     host->upstream_url = options->upstream;
     if (options->duration_s > 0) {

@@ -43,6 +43,16 @@ is_number()
     fi
 }
 
+# is_cpus NAME VALUE: a number such as 2 or 0.25; NAME is exported
+is_cpus()
+{
+    awk -v name="$1" 'BEGIN {
+        cpus = ENVIRON[name]
+        exit !(cpus ~ /^[0-9]+(\.[0-9]+)?$/ && cpus + 0 >= 0.01 &&
+            cpus + 0 <= 1024) }' ||
+        fail "$1='$2' is no number of CPUs from 0.01 to 1024"
+}
+
 # is_path NAME VALUE: httpd's configuration expands it between quotes.
 is_path()
 {
@@ -65,6 +75,7 @@ set_defaults()
     : "${JWT_SECRET:=}" "${CHAOS_TOKEN:=}"
     : "${PATIENT_RUN:=$root/run}" "${PATIENT_LOG:=both}"
     : "${PATIENT_CHILDREN:=1}" "${PATIENT_TRUSTED_PROXY:=}"
+    : "${PATIENT_MEMORY_MB:=}" "${PATIENT_CPUS:=}"
     case $PATIENT_RUN in
         /*) ;;
         *) PATIENT_RUN=$PWD/$PATIENT_RUN ;;
@@ -76,7 +87,7 @@ set_defaults()
     export NODE_ENV PORT DB_PORT DB_NAME CHAOS_MODE CORS_ORIGIN DB_POOL_MAX \
         DB_POOL_ACQUIRE_MS LOG_LEVEL DB_HOST DB_USER DB_PASSWORD DB_SSL_CA \
         DB_TIMEZONE JWT_SECRET CHAOS_TOKEN PATIENT_RUN PATIENT_LOG PATIENT_CHILDREN \
-        PATIENT_TRUSTED_PROXY
+        PATIENT_TRUSTED_PROXY PATIENT_MEMORY_MB PATIENT_CPUS
 }
 
 check_settings()
@@ -104,6 +115,10 @@ production" ;;
     is_number PATIENT_CHILDREN "$PATIENT_CHILDREN" 1 16
     [ -z "${PATIENT_LOG_PULSE:-}" ] ||
         is_number PATIENT_LOG_PULSE "$PATIENT_LOG_PULSE" 0 300
+    if [ -n "$PATIENT_MEMORY_MB" ]; then
+        is_number PATIENT_MEMORY_MB "$PATIENT_MEMORY_MB" 16 1048576
+    fi
+    [ -z "$PATIENT_CPUS" ] || is_cpus PATIENT_CPUS "$PATIENT_CPUS"
     case $CHAOS_MODE in
         true | false) ;;
         *) fail "CHAOS_MODE='$CHAOS_MODE' is neither true nor false" ;;

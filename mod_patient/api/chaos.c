@@ -33,7 +33,8 @@ static apr_status_t arm(incident_t **incident, int *answer,
     incident_order_t wanted = {
         .scenario = order->scenario, .args = order->args, .span = span,
         .once = order->duration_s == 0,
-        .live_max = (int)call->conf->chaos_max_incidents
+        .live_max = (int)call->conf->chaos_max_incidents,
+        .memory_budget = host_memory_budget(call->conf)
     };
     apr_status_t rv = incident_arm(incident, &wanted);
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "host.h"
 #include "http/json.h"
 #include "ledger.h"
 #include "vitals.h"
@@ -49,8 +50,10 @@ static json_t *words_json(const char *const *words)
     return list;
 }
 
-static json_t *param_json(const chaos_param_t *param)
+static json_t *param_json(const chaos_param_t *param,
+                          const patient_conf_t *conf)
 {
+    apr_int64_t cap = host_cap(param->role, conf);
     json_t *object = json_pack("{s:s, s:s}", "name", param->name, "help",
                                param->help);
 
@@ -72,7 +75,7 @@ static json_t *param_json(const chaos_param_t *param)
         json_object_set_new(object, "min", json_integer(
             (json_int_t)param->min));
         json_object_set_new(object, "max", json_integer(
-            (json_int_t)param->cap));
+            (json_int_t)(cap < param->cap ? cap : param->cap)));
         break;
     }
     return object;
@@ -91,7 +94,7 @@ json_t *chaos_scenario_json(const chaos_scenario_t *scenario,
         "type", "integer", "default", "min", 1,
         "max", (json_int_t)conf->chaos_max_duration));
     for (; param != NULL && param->name != NULL; param++) {
-        json_array_append_new(params, param_json(param));
+        json_array_append_new(params, param_json(param, conf));
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:o}",
                      "name", scenario->name, "title", scenario->title,

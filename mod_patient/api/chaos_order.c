@@ -7,6 +7,7 @@
 
 #include <apr_strings.h>
 
+#include "host.h"
 #include "http/reply.h"
 #include "http/request.h"
 
@@ -54,23 +55,24 @@ static apr_status_t read_duration(chaos_order_t *order, json_t *member,
         ? CHAOS_ERANGE : APR_SUCCESS;
 }
 
-/* Caps that the operator set below the scenario's own. */
+/* Whether this server allows, and this machine can give, what is asked. */
 static apr_status_t check_caps(const chaos_order_t *order, const char **why,
                                const call_t *call)
 {
-    const struct { chaos_role_e role; apr_int64_t cap; } caps[] = {
-        { CHAOS_ROLE_MEMORY_MB, call->conf->chaos_max_memory },
-        { CHAOS_ROLE_CPU_PERCENT, call->conf->chaos_max_cpu },
-    };
-    apr_size_t i;
+    const chaos_param_t *param = order->scenario->params;
 
-    for (i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-        if (chaos_args_role(order->args, caps[i].role, 0) > caps[i].cap) {
+    for (; param != NULL && param->name != NULL; param++) {
+        apr_int64_t cap = host_cap(param->role, call->conf);
+        apr_int64_t spare = host_spare(param->role);
+        apr_int64_t most = spare < cap ? spare : cap;
+
+        if (param->role != CHAOS_ROLE_NONE
+            && chaos_args_role(order->args, param->role, 0) > most) {
             *why = apr_psprintf(call->pool, "%s must be at most %"
-                                APR_INT64_T_FMT " on this server",
-                                chaos_param_in_role(order->scenario,
-                                                    caps[i].role)->name,
-                                caps[i].cap);
+                                APR_INT64_T_FMT " %s", param->name, most,
+                                spare < cap
+                                ? "now: this machine has no more to give"
+                                : "on this server");
             return CHAOS_ERANGE;
         }
     }

@@ -16,7 +16,8 @@ let faults = [];
 
 // ---- YAML with CloudFormation's short forms: !Ref X is {Ref: X}
 
-const FUNCTIONS = ['Ref', 'GetAtt', 'Sub', 'If', 'Equals', 'Not', 'And', 'Or',
+const FUNCTIONS = ['Ref', 'GetAtt', 'FindInMap', 'Sub', 'If', 'Equals', 'Not',
+    'And', 'Or',
     'Join', 'Select', 'Split'];
 
 // A tag for each kind of node that may bear it.
@@ -127,6 +128,14 @@ const functions = {
             faults.push(`${name} is no condition`);
         }
         return resolve(resolve(template.Conditions[name]) ? yes : no);
+    },
+    'Fn::FindInMap': (path) => {
+        const value = path.map(resolve)
+            .reduce((map, key) => map?.[key], template.Mappings);
+        if (value === undefined) {
+            faults.push(`there is no ${path.map(resolve)} in the mappings`);
+        }
+        return value;
     },
     'Fn::Equals': ([a, b]) => resolve(a) === resolve(b),
     'Fn::Not': ([of]) => !resolve(of),

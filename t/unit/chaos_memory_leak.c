@@ -85,7 +85,7 @@ static void once(void)
     reset();
     tap_is(scenario->run(&host, fake_args(scenario, NULL, NULL, pool), report,
                          pool), APR_SUCCESS, "it happens");
-    tap_is(cache.budget, 512 * MB, "the default is all that there is");
+    tap_is(cache.budget, 512 * MB, "the default is 512 MB, where there are as many");
     tap_ok(cache.peak > 508 * MB && cache.refusals == 1,
            "it fills up, and wants more once");
     tap_ok(after(cache.full) > 23 && after(cache.full) < 25,
@@ -110,8 +110,8 @@ static void once(void)
 static void limits(void)
 {
     static const struct { const char *limit; int budget, expected; } rows[] = {
-        { "128", 512, 128 }, { "600", 512, 512 }, { "4096", 3000, 3000 },
-        { "1", 512, 1 }
+        { "128", 512, 128 }, { "600", 3000, 600 }, { "4096", 8192, 4096 },
+        { "1", 512, 1 }, { "0", 3000, 512 }, { "0", 361, 361 }
     };
     size_t i;
 
@@ -245,9 +245,14 @@ static void felt(void)
     tap_ok(fake_unfelt(scenario, &before, &during, own, pool) != NULL,
            "89 of 100 MB are not: %s",
            fake_unfelt(scenario, &before, &during, own, pool));
+    during.memory_budget = 400 * MB;
+    during.rss = (40 + 361) * MB;
+    tap_is_str(fake_unfelt(scenario, &before, &during, all, pool), NULL,
+               "without a limit, 90 % of what there is counts");
+    during.memory_budget = 4096 * MB;
     during.rss = (40 + 462) * MB;
     tap_is_str(fake_unfelt(scenario, &before, &during, all, pool), NULL,
-               "without a limit, 90 %% of what there is counts");
+               "but no more than 512 MB");
     during.rss = (40 + 400) * MB;
     tap_ok(fake_unfelt(scenario, &before, &during, all, pool) != NULL,
            "and less does not");

@@ -34,6 +34,7 @@ my @ONCE = qw(
     directives
     ecs
     foreign
+    grant
     launcher
     log_pipe
     migrating
