@@ -15,7 +15,7 @@
 #include "shared.h"
 #include "vitals.h"
 
-#define CHILDREN_MAX 256
+#define CHILDREN_MAX 512
 
 #define MSEC APR_TIME_C(1000)
 const apr_interval_time_t board_bounds[BOARD_BUCKETS - 1] = {

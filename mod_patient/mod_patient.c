@@ -33,6 +33,7 @@
 #include "patient.h"
 #include "status.h"
 #include "store/db.h"
+#include "succession.h"
 #include "task.h"
 #include "ward.h"
 #include "watch.h"
@@ -142,6 +143,20 @@ static void note_grant(const metadata_t *metadata)
     errorlog_task(metadata->id[0] ? metadata->id : NULL);
 }
 
+static void make_room(void)
+{
+    int ended = succession_make_room();
+    event_t event;
+
+    if (ended > 0) {
+        errorlog_open(&event, EVENT_WARNING, "SERVER WARNING");
+        event_str(&event, "message", "so many restarts while requests lasted "
+                  "that the oldest of these were given up");
+        event_int(&event, "processes", ended);
+        errorlog_write(&event);
+    }
+}
+
 static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
                        apr_pool_t *ptemp, server_rec *s)
 {
@@ -179,6 +194,7 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
             patient_conf(home)->ledger, &rv));
     }
     status_open(home);
+    make_room();
     announce();
     return OK;
 }

@@ -11,7 +11,8 @@ my $root = "$FindBin::Bin/..";
 # do not know each other.
 my %MAY = (
     'mod_patient' => 'api status watch ward host decoy drain ledger incident store http '
-                . 'log board conf patient gate upstream emf task metadata grant',
+                . 'log board conf patient gate upstream emf task metadata grant '
+                . 'succession',
     'api'      => 'host decoy ledger incident figures store http log board '
                 . 'conf patient auth gate grant upstream vitals chaos',
     'watch'    => 'ward host ledger incident emf log board conf grant '
@@ -41,6 +42,7 @@ my %MAY = (
     'grant'    => 'cgroup vitals', 'metadata' => 'grant upstream vitals',
     'auth'     => '', 'chaos'   => '', 'gate'   => '', 'cgroup' => '',
     'datetime' => '',
+    'succession' => 'board',
     'shared'   => '', 'ratelimit' => '', 'version' => '', 'vitals' => '',
     # The tool links the rooms' files that know no httpd; which those are is
     # looked at below.

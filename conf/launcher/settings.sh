@@ -207,8 +207,9 @@ find_server()
     PATIENT_WORKERS=$((PATIENT_CHILDREN * 128))
     PATIENT_MIN_SPARE=$((PATIENT_WORKERS - 127))
     PATIENT_MAX_SPARE=$((PATIENT_WORKERS + 1))
-    # A graceful restart starts new children while the old ones finish.
-    PATIENT_SLOTS=$((PATIENT_CHILDREN * 2 + 1))
+    # A graceful restart starts new children while the old ones finish, which
+    # takes as long as a slow sender may: room for sixteen restarts meanwhile.
+    PATIENT_SLOTS=$((PATIENT_CHILDREN * 17))
     # httpd never serves as root; without root it serves as whoever calls.
     if [ "$(id -u)" = 0 ]; then
         : "${PATIENT_USER:=www-data}" "${PATIENT_GROUP:=www-data}"

@@ -45,6 +45,7 @@ my @ONCE = qw(
     pool
     proxy
     restart
+    restart_slow
     status
     task
     tls

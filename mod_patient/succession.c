@@ -1,0 +1,77 @@
+/*
+ * succession.c - at a graceful restart there is room for new children, however
+ * many old ones still finish what they began.
+ */
+#include "succession.h"
+
+#include <signal.h>
+
+#include <ap_mpm.h>
+#include <httpd.h>
+#include <mpm_common.h>
+#include <scoreboard.h>
+#include <unixd.h>
+
+#include "board.h"
+
+/* @return the place of the oldest child of all before this generation, or -1 */
+static int find_oldest(int places, const char *told)
+{
+    int i, oldest = -1;
+
+    for (i = 0; i < places; i++) {
+        const process_score *child = &ap_scoreboard_image->parent[i];
+
+        if (child->pid != 0 && !told[i]
+            && (oldest < 0 || child->generation
+                < ap_scoreboard_image->parent[oldest].generation)) {
+            oldest = i;
+        }
+    }
+    return oldest;
+}
+
+static int count_free(int places)
+{
+    int i, count = 0;
+
+    for (i = 0; i < places; i++) {
+        count += ap_scoreboard_image->parent[i].pid == 0;
+    }
+    return count;
+}
+
+/* A child that finishes what it began waits for its threads and hears no
+ * SIGTERM. That it goes is no accident, and nothing of it is to count. */
+static int end(pid_t pid)
+{
+    if (ap_mpm_safe_kill(pid, SIGKILL) != APR_SUCCESS) {
+        return 0;
+    }
+    board_child_leave(pid);
+    return 1;
+}
+
+int succession_make_room(void)
+{
+    char told[1024] = { 0 };
+    int places, wanted, missing, ended = 0;
+
+    if (ap_scoreboard_image == NULL
+        || !ap_unixd_mpm_get_retained_data()->was_graceful
+        || ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &places) != APR_SUCCESS
+        || ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &wanted) != APR_SUCCESS
+        || places > (int)sizeof(told)) {
+        return 0;
+    }
+    for (missing = wanted - count_free(places); missing > 0; missing--) {
+        int oldest = find_oldest(places, told);
+
+        if (oldest < 0) {
+            break;
+        }
+        told[oldest] = 1;
+        ended += end(ap_scoreboard_image->parent[oldest].pid);
+    }
+    return ended;
+}

@@ -1,0 +1,20 @@
+/*
+ * succession.h - at a graceful restart there is room for new children, however
+ * many old ones still finish what they began.
+ *
+ * httpd has a place for so many children (ServerLimit).  Old ones that go on
+ * serving keep theirs, and with the last place gone nobody serves who comes
+ * new, for as long as those take.
+ */
+#ifndef PATIENT_SUCCESSION_H
+#define PATIENT_SUCCESSION_H
+
+/**
+ * Ends the oldest children where there are fewer places left than the new
+ * generation needs: their requests are lost, and all others are served.  In
+ * the parent, in post_config; does nothing but at a graceful restart.
+ * @return how many ended
+ */
+int succession_make_room(void);
+
+#endif
