@@ -29,7 +29,8 @@ scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
 free_sources    := $(chaos_sources) $(wildcard \
     mod_patient/log/event.c mod_patient/log/symptom.c mod_patient/auth/*.c \
     mod_patient/store/breaker.c mod_patient/store/connect.c \
-    mod_patient/store/dberror.c mod_patient/store/interrupt.c \
+    mod_patient/store/connections.c mod_patient/store/dberror.c \
+    mod_patient/store/dberror_known.c mod_patient/store/interrupt.c \
     mod_patient/gate.c mod_patient/grant.c mod_patient/cgroup.c \
     mod_patient/metadata.c mod_patient/cache.c mod_patient/ratelimit.c \
     mod_patient/vitals.c mod_patient/upstream.c mod_patient/datetime.c)

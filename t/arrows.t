@@ -63,7 +63,8 @@ sub is_own ($file, $target) {
 my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
     qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache cgroup datetime gate grant
     metadata ratelimit upstream vitals log/event log/symptom store/breaker
-    store/connect store/dberror store/interrupt));
+    store/connect store/connections store/dberror store/dberror_known
+    store/interrupt));
 
 sub is_free ($file) { return grep { $file =~ $_ } @FREE }
 

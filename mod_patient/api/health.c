@@ -37,7 +37,10 @@ static int show_life(call_t *call)
     return reply_json(call, HTTP_OK, json_pack("{s:s}", "status", "ok"));
 }
 
-static json_t *describe(call_t *call, apr_status_t database, apr_time_t start)
+/* A database that is read-only answers; whether that is good enough is up to
+ * the route. */
+static json_t *describe(call_t *call, apr_status_t database, int is_ok,
+                        apr_time_t start)
 {
     apr_time_t now = vitals_now();
     board_sums_t sums;
@@ -46,19 +49,24 @@ static json_t *describe(call_t *call, apr_status_t database, apr_time_t start)
     board_sum(&sums);
     body = json_pack(
         "{s:s, s:o, s:f, s:{s:b, s:o}, s:{s:o, s:o}, s:o}",
-        "status", database == APR_SUCCESS ? "ok" : "error",
+        "status", is_ok ? "ok" : "error",
         "timestamp", json_time(apr_time_now()),
         "uptime", (double)apr_time_as_msec(now - sums.started) / 1000,
         "database",
-        "connected", database == APR_SUCCESS,
+        "connected", database == APR_SUCCESS || database == DB_READ_ONLY,
         "host", json_text(call->conf->database_host, call->pool),
         "memory",
         "used", megabytes(sums.rss),
         "total", megabytes(grant_memory()),
         "responseTime", json_milliseconds(now - start));
-    if (database != APR_SUCCESS) {
+    if (database == DB_READ_ONLY) {
+        json_object_set_new(json_object_get(body, "database"), "writable",
+                            json_false());
+    }
+    if (!is_ok) {
         json_object_set_new(body, "error", json_string(
-            "The database does not answer"));
+            database == DB_READ_ONLY ? "The database takes no writes"
+                                     : "The database does not answer"));
     }
     return body;
 }
@@ -68,10 +76,10 @@ static int show_health(call_t *call)
 {
     apr_time_t start = vitals_now();
     apr_status_t rv = db_check(call->db, DATABASE_PATIENCE, call->pool);
+    int is_ok = rv == APR_SUCCESS || rv == DB_READ_ONLY;
 
-    return reply_json(call, rv == APR_SUCCESS
-                      ? HTTP_OK : (int)call->conf->health_status,
-                      describe(call, rv, start));
+    return reply_json(call, is_ok ? HTTP_OK : (int)call->conf->health_status,
+                      describe(call, rv, is_ok, start));
 }
 
 /* GET /readyz */
@@ -83,7 +91,7 @@ static int show_readiness(call_t *call)
     return rv == APR_SUCCESS
         ? show_life(call)
         : reply_json(call, HTTP_SERVICE_UNAVAILABLE,
-                     describe(call, rv, start));
+                     describe(call, rv, 0, start));
 }
 
 const route_t health_routes[] = {

@@ -9,20 +9,18 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 
-#include "conf.h"
 #include "datetime.h"
-#include "store/connect.h"
 #include "store/dberror.h"
 #include "store/pool.h"
+#include "store/refusal.h"
 #include "vitals.h"
 
-#define AWAIT_STEP apr_time_from_msec(100)
+#define NO_MORE_ROWS (-1)       /* apr_dbd_get_row() says so */
 
 /* apr_dbd cuts what is longer than DBDParams' fldsz, and doesn't tell. */
 #define FIELD_SURE 255
 
 #define ERROR_DUPLICATE 1062    /* ER_DUP_ENTRY */
-#define ERROR_KILLED 1317       /* ER_QUERY_INTERRUPTED */
 
 /* What this thread's statements took since somebody asked. */
 static __thread struct {
@@ -53,11 +51,14 @@ void db_take_statistics(int *queries, apr_interval_time_t *elapsed)
 }
 
 /* The statement on this connection; prepared now if it wasn't yet, so that a
- * table that is missing fails what needs it and not every connection. */
+ * table that is missing fails what needs it and not every connection.  It
+ * lives as long as the connection, and what a failure leaves behind does
+ * not. */
 static int prepare(apr_dbd_prepared_t **prepared, db_session_t *session,
                    const db_statement_t *statement)
 {
     ap_dbd_t *dbd = session->dbd;
+    apr_pool_t *own;
     int error;
 
     *prepared = apr_hash_get(dbd->prepared, statement->name,
@@ -65,40 +66,29 @@ static int prepare(apr_dbd_prepared_t **prepared, db_session_t *session,
     if (*prepared != NULL) {
         return 0;
     }
-    error = apr_dbd_prepare(dbd->driver, dbd->pool, dbd->handle,
-                            statement->sql, NULL, prepared);
-    if (error == 0) {
-        apr_hash_set(dbd->prepared, statement->name, APR_HASH_KEY_STRING,
-                     *prepared);
+    apr_pool_create(&own, dbd->pool);
+    error = apr_dbd_prepare(dbd->driver, own, dbd->handle, statement->sql,
+                            NULL, prepared);
+    if (error != 0) {
+        refusal_keep(session, error);
+        apr_pool_destroy(own);  /* closes it, and clears its reason */
+        return error;
     }
-    return error;
+    apr_hash_set(dbd->prepared, statement->name, APR_HASH_KEY_STRING,
+                 *prepared);
+    return 0;
 }
 
-/* apr_dbd returns MySQL's number; the connection knows the rest, unless the
- * error is the statement's own. */
-static void log_statement(db_session_t *session, int number)
-{
-    const patient_conf_t *conf = patient_conf(pool_server(session->db));
-    unsigned int last = mysql_errno(session->mysql);
-    dberror_t error;
+/* A read, and how far it got. */
+typedef struct read_t {
+    const db_statement_t *statement;
+    const void **args;
+    void (*take)(void *baton, const db_row_t *row);
+    void *baton;
+    int has_taken;              /* a row, and so must not begin anew */
+} read_t;
 
-    dberror_set(&error, last ? last : (unsigned int)number,
-                mysql_sqlstate(session->mysql), mysql_error(session->mysql),
-                conf->database_host, (int)conf->database_port,
-                session->pool);
-    db_log_error(&error);
-}
-
-static int is_lost(const db_session_t *session, int number)
-{
-    return dberror_is_lost((unsigned int)number)
-        || dberror_is_lost(mysql_errno(session->mysql));
-}
-
-static int select_rows(db_session_t *session, const db_statement_t *statement,
-                       const void **args,
-                       void (*take)(void *baton, const db_row_t *row),
-                       void *baton)
+static int select_rows(read_t *read, db_session_t *session)
 {
     ap_dbd_t *dbd = session->dbd;
     apr_dbd_results_t *results = NULL;
@@ -107,21 +97,23 @@ static int select_rows(db_session_t *session, const db_statement_t *statement,
         dbd->driver, NULL, pool_zone(session->db),
         apr_bucket_alloc_create(session->pool)
     };
-    int error = prepare(&prepared, session, statement);
+    int got;
+    int error = prepare(&prepared, session, read->statement);
 
     if (error == 0) {
         error = apr_dbd_pbselect(dbd->driver, session->pool, dbd->handle,
-                                 &results, prepared, 0, args);
+                                 &results, prepared, 0, read->args);
     }
     if (error != 0) {
         return error;
     }
     /* To the very end, or the connection would be out of step. */
-    while (apr_dbd_get_row(dbd->driver, session->pool, results, &row.row, -1)
-           == 0) {
-        take(baton, &row);
+    while ((got = apr_dbd_get_row(dbd->driver, session->pool, results,
+                                  &row.row, -1)) == 0) {
+        read->has_taken = 1;
+        read->take(read->baton, &row);
     }
-    return 0;
+    return got == NO_MORE_ROWS ? 0 : got;
 }
 
 apr_status_t db_read(db_t *db, const db_statement_t *statement,
@@ -129,29 +121,27 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
                      void (*take)(void *baton, const db_row_t *row),
                      void *baton, apr_pool_t *pool)
 {
-    int attempt;
+    read_t read = { statement, args, take, baton, 0 };
+    int attempt, error, again;
 
     for (attempt = 0; ; attempt++) {
         db_session_t session;
         apr_time_t start;
-        int error, lost;
         apr_status_t rv = pool_borrow(&session, db, pool);
 
         if (rv != APR_SUCCESS) {
             return rv;
         }
         start = vitals_now();
-        error = select_rows(&session, statement, args, take, baton);
+        error = select_rows(&read, &session);
         count_query(start);
-        lost = error && is_lost(&session, error);
-        if (error && !(lost && attempt == 0)) {
-            log_statement(&session, error);
-        }
+        again = error && refusal_is_worth_another(
+            &session, error, attempt || read.has_taken, 1);
         pool_give_back(&session);
         if (error == 0) {
             return APR_SUCCESS;
         }
-        if (!lost || attempt > 0) {
+        if (!again) {
             return APR_EGENERAL;
         }
     }
@@ -171,149 +161,77 @@ static void kill_thread(db_t *db, unsigned long thread, apr_pool_t *pool)
     pool_give_back(&session);
 }
 
+/* A write, and how far it got on one connection. */
+typedef struct attempt_t {
+    const db_statement_t *statement;
+    const void **args;
+    int number;                 /* which attempt: 0, 1 */
+    int is_sent;
+    int again;                  /* another one is worth while */
+} write_t;
+
+static apr_status_t outcome_of(int error, int is_in_doubt)
+{
+    return error == 0 ? APR_SUCCESS
+         : error == ERROR_DUPLICATE ? APR_EEXIST
+         : is_in_doubt ? APR_INCOMPLETE : APR_EGENERAL;
+}
+
+static apr_status_t write_once(write_t *write, db_written_t *written,
+                               db_session_t *session)
+{
+    ap_dbd_t *dbd = session->dbd;
+    apr_dbd_prepared_t *prepared;
+    int is_in_doubt = 0;
+    int error = prepare(&prepared, session, write->statement);
+
+    write->is_sent = error == 0;
+    write->again = 0;
+    if (write->is_sent) {
+        error = apr_dbd_pbquery(dbd->driver, session->pool, dbd->handle,
+                                &written->rows, prepared, write->args);
+    }
+    if (error == 0) {
+        written->insert_id = (apr_int64_t)mysql_insert_id(session->mysql);
+    }
+    else if (error != ERROR_DUPLICATE) {
+        is_in_doubt = write->is_sent
+                      && refusal_judge(session, error) == DBERROR_IS_LOST;
+        write->again = refusal_is_worth_another(session, error, write->number,
+                                                !write->is_sent);
+    }
+    return outcome_of(error, is_in_doubt);
+}
+
 apr_status_t db_write(db_t *db, const db_statement_t *statement,
                       const void **args, db_written_t *written,
                       apr_pool_t *pool)
 {
-    db_session_t session;
-    apr_dbd_prepared_t *prepared;
+    write_t write = { .statement = statement, .args = args };
     unsigned long thread;
     apr_time_t start;
-    int error, sent, lost;
-    apr_status_t rv = pool_borrow(&session, db, pool);
+    apr_status_t rv;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    thread = mysql_thread_id(session.mysql);
-    start = vitals_now();
-    error = prepare(&prepared, &session, statement);
-    sent = error == 0;
-    if (sent) {
-        error = apr_dbd_pbquery(session.dbd->driver, session.pool,
-                                session.dbd->handle, &written->rows,
-                                prepared, args);
-    }
-    count_query(start);
-    lost = error && is_lost(&session, error);
-    if (error == 0) {
-        written->insert_id = (apr_int64_t)mysql_insert_id(session.mysql);
-    }
-    else if (error != ERROR_DUPLICATE) {
-        log_statement(&session, error);
-    }
-    pool_give_back(&session);
-    if (error == 0) {
-        return APR_SUCCESS;
-    }
-    if (error == ERROR_DUPLICATE) {
-        return APR_EEXIST;
-    }
-    if (!lost || !sent) {
-        return APR_EGENERAL;
-    }
+    do {
+        db_session_t session;
+
+        rv = pool_borrow(&session, db, pool);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        thread = mysql_thread_id(session.mysql);
+        start = vitals_now();
+        rv = write_once(&write, written, &session);
+        count_query(start);
+        pool_give_back(&session);
+        write.number++;
+    } while (write.again);
     /* A server that only took too long still works on it; one that hung up
      * does not. */
-    if (vitals_now() - start >= POOL_READ_TIMEOUT) {
+    if (rv == APR_INCOMPLETE && vitals_now() - start >= POOL_READ_TIMEOUT) {
         kill_thread(db, thread, pool);
     }
-    return APR_INCOMPLETE;
-}
-
-/* ---- one connection for several statements ---- */
-
-apr_status_t db_session_open(db_session_t **out, db_t *db,
-                             const gate_entry_t *entry, apr_pool_t *pool)
-{
-    db_session_t *session = apr_pcalloc(pool, sizeof(*session));
-
-    *out = session;
-    return pool_borrow_as(session, db, entry, pool);
-}
-
-void db_session_close(db_session_t *session)
-{
-    pool_give_back(session);
-}
-
-unsigned long db_session_thread(const db_session_t *session)
-{
-    return mysql_thread_id(session->mysql);
-}
-
-void db_session_patience(db_session_t *session, apr_interval_time_t patience)
-{
-    connect_set_timeout(session->mysql, patience);
-}
-
-/* Hands on the rows of the statement that was just run, to the very end.
- * The client library's own calls: apr_dbd doesn't tell beforehand whether a
- * statement has rows, and wants another call for each kind. */
-static void hand_on(MYSQL *mysql,
-                    void (*take)(void *baton, int columns,
-                                 const char *const *values), void *baton)
-{
-    MYSQL_RES *result = mysql_store_result(mysql);
-    MYSQL_ROW row;
-
-    if (result == NULL) {
-        return;
-    }
-    while (take != NULL && (row = mysql_fetch_row(result)) != NULL) {
-        take(baton, (int)mysql_num_fields(result),
-             (const char *const *)row);
-    }
-    mysql_free_result(result);
-}
-
-apr_status_t db_session_run(db_session_t *session, const char *sql,
-                            void (*take)(void *baton, int columns,
-                                         const char *const *values),
-                            void *baton)
-{
-    unsigned int error;
-
-    if (mysql_query(session->mysql, sql) == 0) {
-        hand_on(session->mysql, take, baton);
-    }
-    error = mysql_errno(session->mysql);
-    if (error == ERROR_KILLED) {
-        return APR_EINTR;
-    }
-    if (error != 0) {
-        log_statement(session, (int)error);
-        return APR_EGENERAL;
-    }
-    return APR_SUCCESS;
-}
-
-/* ---- is it there ---- */
-
-apr_status_t db_check(db_t *db, apr_interval_time_t patience,
-                      apr_pool_t *pool)
-{
-    gate_entry_t entry = { .patience = patience, .line = GATE_BOUNDED };
-    db_session_t session;
-    apr_status_t rv = pool_borrow_as(&session, db, &entry, pool);
-
-    if (rv == APR_SUCCESS) {    /* borrowing has asked for an answer */
-        pool_give_back(&session);
-    }
     return rv;
-}
-
-apr_status_t db_await(db_t *db, apr_interval_time_t patience,
-                      apr_pool_t *pool)
-{
-    apr_time_t deadline = vitals_now() + patience;
-
-    while (db_check(db, patience, pool) != APR_SUCCESS) {
-        if (vitals_now() + AWAIT_STEP > deadline) {
-            return APR_TIMEUP;
-        }
-        apr_sleep(AWAIT_STEP);
-    }
-    return APR_SUCCESS;
 }
 
 /* ---- columns ---- */

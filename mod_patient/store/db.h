@@ -12,6 +12,8 @@
 #ifndef PATIENT_STORE_DB_H
 #define PATIENT_STORE_DB_H
 
+#include <errno.h>
+
 #include <httpd.h>
 #include <apr_time.h>
 
@@ -57,7 +59,8 @@ apr_status_t db_create(db_t **db, server_rec *s, int waiters,
                        apr_pool_t *pchild);
 
 /**
- * Reads rows; once more on another connection if the first one was lost.
+ * Reads rows; once more on another connection if the first one was lost, or
+ * its server declined to.
  * @param args one pointer for each parameter
  * @param take called for each row; must copy what it keeps
  * @return APR_SUCCESS, also without a row; anything else: logged
@@ -74,7 +77,8 @@ typedef struct db_written_t {
 } db_written_t;
 
 /**
- * Writes, in a transaction of its own.
+ * Writes, in a transaction of its own; once more on another connection if the
+ * statement did certainly not run on the first one.
  * @return APR_SUCCESS; APR_EEXIST: a unique key has this value already;
  *         APR_INCOMPLETE: the connection was lost in between, so that nobody
  *         knows yet: look whether it is there; the statement does not run any
@@ -127,14 +131,19 @@ apr_status_t db_session_run(db_session_t *session, const char *sql,
 
 /* ---- is it there ---- */
 
+/** What db_check() returns for a database that takes no writes now. */
+#define DB_READ_ONLY APR_FROM_OS_ERROR(EROFS)
+
 /**
- * Whether the database answers.
- * @param patience for everything, waiting for a connection included
+ * Whether the database answers, and takes writes.
+ * @param patience for waiting for a connection, and for the answer
+ * @return APR_SUCCESS; DB_READ_ONLY: it answers; anything else: it does not
+ *         (logged)
  */
 apr_status_t db_check(db_t *db, apr_interval_time_t patience,
                       apr_pool_t *pool);
 
-/** Waits until the database answers again. @return APR_SUCCESS or, after
+/** Waits until the database answers again, be it read-only. @return APR_SUCCESS or, after
  * patience, APR_TIMEUP */
 apr_status_t db_await(db_t *db, apr_interval_time_t patience,
                       apr_pool_t *pool);

@@ -11,130 +11,7 @@
 #include <apr_strings.h>
 
 #include "log/event.h"
-
-#define CONNECTION_ERROR "SequelizeConnectionError"
-#define REFUSED_ERROR "SequelizeConnectionRefusedError"
-#define UNREACHABLE_ERROR "SequelizeHostNotReachableError"
-#define DENIED_ERROR "SequelizeAccessDeniedError"
-#define FOREIGN_KEY_ERROR "SequelizeForeignKeyConstraintError"
-#define DATABASE_ERROR "SequelizeDatabaseError"
-
-typedef enum {
-    NOT_REACHED,        /* the system's errno, in the words, says why */
-    NOT_RESOLVED,       /* the resolver's code, in the words, says why */
-    TURNED_AWAY,        /* reached, but the server said no */
-    INSECURE,           /* TLS said no, or tells so that the socket is dead */
-    LOST,               /* the connection is gone */
-    FAILED              /* the connection is fine, the statement is not */
-} kind_e;
-
-typedef struct known_t {
-    unsigned int number;
-    kind_e kind;
-    const char *name;
-    const char *code;
-    const char *words;  /* tells it where only the words come through */
-} known_t;
-
-/* Numbers, codes and words are MySQL's and MariaDB's; the names are what
- * Sequelize's MySQL dialect makes of them.  A text is searched for the words
- * of a row only after those of the rows above it; of several rows with one
- * number, the last stands for all other words. */
-static const known_t known_errors[] = {
-    { 2002, NOT_REACHED, NULL, NULL, " server on '" },
-    { 2002, NOT_REACHED, NULL, NULL, " server through socket '" },
-    { 2003, NOT_REACHED, NULL, NULL, NULL },
-    { 2005, NOT_RESOLVED, NULL, NULL, "Unknown server host" },
-
-    { 1044, TURNED_AWAY, CONNECTION_ERROR, "ER_DBACCESS_DENIED_ERROR",
-      "' to database '" },
-    { 1698, TURNED_AWAY, DENIED_ERROR, "ER_ACCESS_DENIED_NO_PASSWORD_ERROR",
-      NULL },
-    { 1045, TURNED_AWAY, DENIED_ERROR, "ER_ACCESS_DENIED_ERROR",
-      "Access denied for user" },
-    { 1040, TURNED_AWAY, CONNECTION_ERROR, "ER_CON_COUNT_ERROR",
-      "Too many connections" },
-    { 1203, TURNED_AWAY, CONNECTION_ERROR, "ER_TOO_MANY_USER_CONNECTIONS",
-      "active connections" },
-    { 1226, TURNED_AWAY, CONNECTION_ERROR, "ER_USER_LIMIT_REACHED",
-      "has exceeded the '" },
-    { 1049, TURNED_AWAY, CONNECTION_ERROR, "ER_BAD_DB_ERROR",
-      "Unknown database" },
-    { 1129, TURNED_AWAY, CONNECTION_ERROR, "ER_HOST_IS_BLOCKED",
-      "is blocked because of many connection" },
-    { 1130, TURNED_AWAY, CONNECTION_ERROR, "ER_HOST_NOT_PRIVILEGED",
-      "is not allowed to connect" },
-    { 1251, TURNED_AWAY, CONNECTION_ERROR, "ER_NOT_SUPPORTED_AUTH_MODE",
-      NULL },
-    { 2012, TURNED_AWAY, CONNECTION_ERROR, "CR_SERVER_HANDSHAKE_ERR",
-      "Error in server handshake" },
-    { 2026, LOST, NULL, NULL, "TLS/SSL error: unexpected eof" },
-    { 2026, LOST, NULL, NULL, "TLS/SSL error: Connection reset by peer" },
-    { 2026, LOST, NULL, NULL, "TLS/SSL error: Broken pipe" },
-    { 2026, INSECURE, CONNECTION_ERROR, "HANDSHAKE_SSL_ERROR",
-      "TLS/SSL error: " },
-    { 2059, TURNED_AWAY, CONNECTION_ERROR, "CR_AUTH_PLUGIN_CANNOT_LOAD",
-      "uthentication plugin" },
-    { 3159, TURNED_AWAY, CONNECTION_ERROR,
-      "ER_SECURE_TRANSPORT_REQUIRED", "require_secure_transport" },
-
-    { 2006, LOST, NULL, NULL, "erver has gone away" },
-    { 2013, LOST, NULL, NULL, "Lost connection to " },
-    { 1053, LOST, NULL, NULL, "shutdown in progress" },
-    { 1080, LOST, NULL, NULL, NULL },
-    { 1152, LOST, NULL, NULL, NULL },
-    { 1158, LOST, NULL, NULL, NULL },
-    { 1159, LOST, NULL, NULL, NULL },
-    { 1160, LOST, NULL, NULL, NULL },
-    { 1161, LOST, NULL, NULL, NULL },
-    { 1184, LOST, NULL, NULL, NULL },
-    { 1927, LOST, NULL, NULL, "Connection was killed" },
-    { 2027, LOST, NULL, NULL, "Malformed packet" },
-    { 2055, LOST, NULL, NULL, NULL },
-    { 3169, LOST, NULL, NULL, NULL },
-    { 4031, LOST, NULL, NULL, "because of inactivity" },
-
-    { 1062, FAILED, "SequelizeUniqueConstraintError", "ER_DUP_ENTRY", NULL },
-    { 1451, FAILED, FOREIGN_KEY_ERROR, "ER_ROW_IS_REFERENCED_2", NULL },
-    { 1452, FAILED, FOREIGN_KEY_ERROR, "ER_NO_REFERENCED_ROW_2", NULL },
-    { 1021, FAILED, DATABASE_ERROR, "ER_DISK_FULL", NULL },
-    { 1054, FAILED, DATABASE_ERROR, "ER_BAD_FIELD_ERROR", NULL },
-    { 1064, FAILED, DATABASE_ERROR, "ER_PARSE_ERROR", NULL },
-    { 1114, FAILED, DATABASE_ERROR, "ER_RECORD_FILE_FULL", NULL },
-    { 1142, FAILED, DATABASE_ERROR, "ER_TABLEACCESS_DENIED_ERROR", NULL },
-    { 1146, FAILED, DATABASE_ERROR, "ER_NO_SUCH_TABLE", NULL },
-    { 1205, FAILED, DATABASE_ERROR, "ER_LOCK_WAIT_TIMEOUT", NULL },
-    { 1213, FAILED, DATABASE_ERROR, "ER_LOCK_DEADLOCK", NULL },
-    { 1290, FAILED, DATABASE_ERROR, "ER_OPTION_PREVENTS_STATEMENT", NULL },
-    { 1317, FAILED, DATABASE_ERROR, "ER_QUERY_INTERRUPTED", NULL },
-    { 1366, FAILED, DATABASE_ERROR, "ER_TRUNCATED_WRONG_VALUE_FOR_FIELD",
-      NULL },
-    { 1406, FAILED, DATABASE_ERROR, "ER_DATA_TOO_LONG", NULL },
-    { 1836, FAILED, DATABASE_ERROR, "ER_READ_ONLY_MODE", NULL },
-    { 1969, FAILED, DATABASE_ERROR, "ER_STATEMENT_TIMEOUT", NULL },
-    { 2008, FAILED, DATABASE_ERROR, "CR_OUT_OF_MEMORY", NULL },
-    { 2014, FAILED, DATABASE_ERROR, "CR_COMMANDS_OUT_OF_SYNC", NULL },
-    { 2020, FAILED, DATABASE_ERROR, "CR_NET_PACKET_TOO_LARGE", NULL },
-    { 2030, FAILED, DATABASE_ERROR, "CR_NO_PREPARE_STMT", NULL },
-    { 3024, FAILED, DATABASE_ERROR, "ER_QUERY_TIMEOUT", NULL }
-};
-
-#define KNOWN_ERRORS (sizeof(known_errors) / sizeof(known_errors[0]))
-
-/* What to do where it is a setting that is wrong, and which. */
-static const struct {
-    unsigned int number;
-    const char *words;
-    const char *hint;
-} hints[] = {
-    { 2026, "Validation of SSL server certificate failed",
-      "DB_HOST is none of the names in the server's certificate" },
-    { 2026, "SSL is required, but the server does not support it",
-      "the server offers no TLS, which DB_SSL_CA asks for" },
-    { 2026, "certificate",
-      "DB_SSL_CA must hold the authority of the server's certificate" },
-    { 3159, "", "the server wants TLS: set DB_SSL_CA" }
-};
+#include "store/dberror_known.h"
 
 /* How much of the place Node tells in the message. */
 typedef enum { NO_PLACE, HOST, HOST_PORT } place_e;
@@ -168,52 +45,6 @@ static const cause_t resolver_causes[] = {
     { EAI_AGAIN, CONNECTION_ERROR, "EAI_AGAIN", HOST },
     { 0, "SequelizeHostNotFoundError", "ENOTFOUND", HOST }
 };
-
-static int has_words(const known_t *known, const char *native)
-{
-    return known->words != NULL && strstr(native, known->words) != NULL;
-}
-
-static const known_t *find_number(unsigned int number, const char *native)
-{
-    const known_t *found = NULL;
-    apr_size_t i;
-
-    for (i = 0; i < KNOWN_ERRORS; i++) {
-        if (known_errors[i].number == number) {
-            found = &known_errors[i];
-            if (has_words(found, native)) {
-                break;
-            }
-        }
-    }
-    return found;
-}
-
-static const known_t *find_words(const char *native)
-{
-    apr_size_t i;
-
-    for (i = 0; i < KNOWN_ERRORS; i++) {
-        if (has_words(&known_errors[i], native)) {
-            return &known_errors[i];
-        }
-    }
-    return NULL;
-}
-
-static const char *find_hint(unsigned int number, const char *native)
-{
-    apr_size_t i;
-
-    for (i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
-        if (hints[i].number == number
-            && strstr(native, hints[i].words) != NULL) {
-            return hints[i].hint;
-        }
-    }
-    return NULL;
-}
 
 /* The last row, whose number is 0, stands for all others. */
 static const cause_t *find_cause(const cause_t *causes, int number)
@@ -283,24 +114,25 @@ static void explain_lost(dberror_t *error)
     error->message = "Connection lost: The server closed the connection.";
 }
 
-static void explain(dberror_t *error, const known_t *known, apr_pool_t *pool)
+static void explain(dberror_t *error, const dberror_known_t *known, apr_pool_t *pool)
 {
     int number = trailing_number(error->native);
     int timed_out = number == ETIMEDOUT;
 
-    if (error->host == NULL && (known->kind == NOT_REACHED
-                                || known->kind == NOT_RESOLVED)) {
+    if (error->host == NULL && (known->kind == DBERROR_NOT_REACHED
+                                || known->kind == DBERROR_NOT_RESOLVED)) {
         error->host = quoted_host(error->native, pool);
     }
-    if (known->kind == NOT_REACHED
-        || ((known->kind == LOST || known->kind == INSECURE) && timed_out)) {
+    if (known->kind == DBERROR_NOT_REACHED
+        || (timed_out && (known->kind == DBERROR_GONE
+                          || known->kind == DBERROR_INSECURE))) {
         explain_connect(error, number, pool);
     }
-    else if (known->kind == NOT_RESOLVED) {
+    else if (known->kind == DBERROR_NOT_RESOLVED) {
         explain_cause(error, "getaddrinfo",
                       find_cause(resolver_causes, number), pool);
     }
-    else if (known->kind == LOST) {
+    else if (known->kind == DBERROR_GONE) {
         explain_lost(error);
     }
     else {
@@ -308,16 +140,27 @@ static void explain(dberror_t *error, const known_t *known, apr_pool_t *pool)
         error->code = known->code;
         error->message = error->native;
     }
-    error->is_connection = known->kind != FAILED;
-    error->hint = find_hint(known->number, error->native);
+    error->is_connection = known->kind != DBERROR_FAILED;
+    error->hint = dberror_find_hint(known->number, error->native);
 }
 
 static const char *unknown_code(unsigned int number, apr_pool_t *pool)
 {
-    const char *source = number >= 2000 && number < 3000 ? "CR" : "ER";
+    const char *source = dberror_is_clients(number) ? "CR" : "ER";
 
     return number == 0 ? "UNKNOWN"
                        : apr_psprintf(pool, "%s_%u", source, number);
+}
+
+/* By the class of its state: no number tells. */
+static void explain_unknown(dberror_t *error)
+{
+    int is_denied = strncmp(error->sqlstate, "28", 2) == 0;
+
+    error->is_connection = is_denied
+                           || strncmp(error->sqlstate, "08", 2) == 0;
+    error->name = is_denied ? DENIED_ERROR
+                : error->is_connection ? CONNECTION_ERROR : DATABASE_ERROR;
 }
 
 static void fill(dberror_t *error, const char *native, const char *host,
@@ -334,10 +177,10 @@ void dberror_set(dberror_t *error, unsigned int number, const char *sqlstate,
                  const char *native, const char *host, int port,
                  apr_pool_t *pool)
 {
-    const known_t *known;
+    const dberror_known_t *known;
 
     fill(error, native, host, port, pool);
-    known = find_number(number, error->native);
+    known = dberror_find_number(number, error->native);
     error->number = number;
     if (sqlstate != NULL) {
         error->sqlstate = apr_pstrdup(pool, sqlstate);
@@ -346,7 +189,7 @@ void dberror_set(dberror_t *error, unsigned int number, const char *sqlstate,
         explain(error, known, pool);
         return;
     }
-    error->name = DATABASE_ERROR;
+    explain_unknown(error);
     error->code = unknown_code(number, pool);
     error->message = error->native;
 }
@@ -354,10 +197,10 @@ void dberror_set(dberror_t *error, unsigned int number, const char *sqlstate,
 void dberror_parse(dberror_t *error, const char *native, const char *host,
                    int port, apr_pool_t *pool)
 {
-    const known_t *known;
+    const dberror_known_t *known;
 
     fill(error, native, host, port, pool);
-    known = find_words(error->native);
+    known = dberror_find_words(error->native);
     if (known != NULL) {
         error->number = known->number;
         explain(error, known, pool);
@@ -369,11 +212,51 @@ void dberror_parse(dberror_t *error, const char *native, const char *host,
     error->is_connection = 1;
 }
 
-int dberror_is_lost(unsigned int number)
+/* What a failure means whose number nobody here has heard of: the server
+ * tells by the class of its state; the client library's own happen in the
+ * middle of things. */
+static dberror_verdict_e judge_unknown(unsigned int number,
+                                       const char *sqlstate)
 {
-    const known_t *known = find_number(number, "");
+    static const char *const statements[] = { "21", "22", "23", NULL };
+    int i;
 
-    return known != NULL && (known->kind == LOST || known->kind == INSECURE);
+    if (dberror_is_clients(number) || strncmp(sqlstate, "08", 2) == 0) {
+        return DBERROR_IS_LOST;
+    }
+    for (i = 0; statements[i] != NULL; i++) {
+        if (strncmp(sqlstate, statements[i], 2) == 0) {
+            return DBERROR_IS_GOOD;
+        }
+    }
+    return DBERROR_IS_SUSPECT;
+}
+
+dberror_verdict_e dberror_verdict(unsigned int number, const char *sqlstate)
+{
+    const dberror_known_t *known = dberror_find_number(number, "");
+
+    if (number == 0) {
+        return DBERROR_IS_GOOD;
+    }
+    if (known == NULL) {
+        return judge_unknown(number, sqlstate ? sqlstate : "");
+    }
+    switch (known->kind) {
+    case DBERROR_FAILED:
+    case DBERROR_USED_UP:
+        return DBERROR_IS_GOOD;
+    case DBERROR_DECLINED:
+    case DBERROR_TURNED_AWAY:
+        return DBERROR_IS_SUSPECT;
+    default:
+        return DBERROR_IS_LOST;
+    }
+}
+
+int dberror_is_clients(unsigned int number)
+{
+    return number >= 2000 && number < 3000;
 }
 
 const char *dberror_type(const dberror_t *error)

@@ -22,11 +22,11 @@ typedef struct dberror_t {
     const char *message;        /* "connect ECONNREFUSED db.example:3306" */
     const char *host;
     int port;
-    const char *hint;           /* a constant: what to do, where it is the
-                                 * settings that are wrong; or NULL */
+    const char *hint;           /* a constant: what to do, where somebody can
+                                 * do something; or NULL */
     unsigned int is_connection : 1;  /* the database was not reached, turned
-                                      * us away or went away: worth another
-                                      * connection, not another statement */
+                                      * us away, went away, or does not do
+                                      * its work: no statement's fault */
 } dberror_t;
 
 /**
@@ -49,8 +49,21 @@ void dberror_set(dberror_t *error, unsigned int number, const char *sqlstate,
 void dberror_parse(dberror_t *error, const char *native, const char *host,
                    int port, apr_pool_t *pool);
 
-/** 1 if this number means that the connection is gone (2006, 2013, ...). */
-int dberror_is_lost(unsigned int number);
+/** What a failed statement says of the connection that it ran on. */
+typedef enum dberror_verdict_e {
+    DBERROR_IS_GOOD,            /* nothing: it is the statement's failure */
+    DBERROR_IS_SUSPECT,         /* the server refused, and has done nothing;
+                                 * over a new connection it may not */
+    DBERROR_IS_LOST             /* it is gone; nobody knows what the server
+                                 * still did */
+} dberror_verdict_e;
+
+/** @param sqlstate may be NULL; judges numbers that are not known */
+dberror_verdict_e dberror_verdict(unsigned int number, const char *sqlstate);
+
+/** 1 if this number is the client library's own, and no server's: its words
+ * are the same in every language. */
+int dberror_is_clients(unsigned int number);
 
 /** The event's type: "DB CONNECTION ERROR" or "DB QUERY ERROR". */
 const char *dberror_type(const dberror_t *error);

@@ -8,25 +8,19 @@
 
 #include <apr_optional_hooks.h>
 #include <apr_strings.h>
-#include <errmsg.h>
 #include <http_config.h>
 
 #include "board.h"
 #include "conf.h"
 #include "datetime.h"
-#include "decoy.h"
-#include "incident.h"
 #include "log/errorlog.h"
 #include "log/symptom.h"
-#include "store/breaker.h"
+#include "store/attempt.h"
 #include "store/connect.h"
 #include "vitals.h"
 
 /* mod_dbd's own default for DBDMax. */
 #define DBD_MAX_DEFAULT 10
-
-/* How long an idle connection waits for the ping that mod_dbd does first. */
-#define PING_TIMEOUT apr_time_from_sec(1)
 
 static ap_dbd_t *(*dbd_open)(apr_pool_t *, server_rec *);
 static void (*dbd_close)(server_rec *, ap_dbd_t *);
@@ -35,26 +29,19 @@ static void (*dbd_close)(server_rec *, ap_dbd_t *);
  * but an httpd is one patient. */
 static const char *session_zone = DATABASE_ZONE_DEFAULT;
 
-/* Set when mod_dbd made a connection on this thread. */
-static __thread int made_connection;
-
-struct db_t {
-    server_rec *s;
-    int max;
-    int zone;
-    gate_t *gate;
-    breaker_t *breaker;
-};
-
-/* Where a connection is to be made. */
-typedef struct way_t {
-    incident_t *incident;       /* bends it; NULL: as configured */
-    const char *host;
-    int port;
-    apr_interval_time_t timeout;
-} way_t;
+/* What became of the connection that mod_dbd made on this thread. */
+static __thread pool_made_t made;
 
 /* ---- mod_dbd ---- */
+
+/* mod_dbd takes a connection whatever the hooks say: whoever asked for it
+ * looks here whether it was set up. */
+static void note_refusal(MYSQL *mysql)
+{
+    made.number = mysql_errno(mysql);
+    apr_cpystrn(made.sqlstate, mysql_sqlstate(mysql), sizeof(made.sqlstate));
+    apr_cpystrn(made.words, mysql_error(mysql), sizeof(made.words));
+}
 
 static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
                                       ap_dbd_t *dbd)
@@ -63,7 +50,7 @@ static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
     int rows;
 
     (void)cfg;
-    made_connection = 1;
+    made.is_made = 1;
     connect_set_timeout(mysql, POOL_READ_TIMEOUT);
     /* Whatever the server's defaults are: every character there is, times in
      * the zone that we read them in, and what doesn't fit is refused rather
@@ -71,7 +58,30 @@ static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
     apr_dbd_query(dbd->driver, dbd->handle, &rows, apr_psprintf(
         pool, "SET NAMES utf8mb4, time_zone = '%s', sql_mode = "
         "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'", session_zone));
+    note_refusal(mysql);
     return OK;
+}
+
+ap_dbd_t *pool_ask_dbd(pool_made_t *what, char *words, apr_size_t size,
+                       db_t *db, apr_pool_t *pool)
+{
+    ap_dbd_t *dbd;
+
+    memset(&made, 0, sizeof(made));
+    errorlog_catch("dbd", words, size);
+    dbd = dbd_open(pool, db->s);
+    errorlog_release();
+    *what = made;
+    return dbd;
+}
+
+void pool_leave_dbd(db_t *db, ap_dbd_t *dbd)
+{
+    MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
+
+    connect_set_timeout(mysql, POOL_PING_TIMEOUT);
+    dbd_close(db->s, dbd);
+    breaker_returned(db->breaker);
 }
 
 void db_find_functions(void)
@@ -146,6 +156,9 @@ apr_status_t db_create(db_t **out, server_rec *s, int waiters,
                   (int)patient_conf(s)->database_port, pchild);
     rv = breaker_create(&db->breaker, &reason, pchild);
     if (rv == APR_SUCCESS) {
+        rv = connections_create(&db->connections, pchild);
+    }
+    if (rv == APR_SUCCESS) {
         rv = gate_create(&db->gate, db->max, waiters, pchild);
     }
     if (rv == APR_SUCCESS) {
@@ -158,11 +171,6 @@ apr_status_t db_create(db_t **out, server_rec *s, int waiters,
 int pool_zone(const db_t *db)
 {
     return db->zone;
-}
-
-server_rec *pool_server(const db_t *db)
-{
-    return db->s;
 }
 
 /* ---- what is logged ---- */
@@ -192,122 +200,6 @@ static void log_pool(db_t *db, apr_status_t why, apr_interval_time_t waited)
 void db_last_error(dberror_t *error, db_t *db, apr_pool_t *pool)
 {
     breaker_reason(error, db->breaker, pool);
-}
-
-/* ---- one attempt ---- */
-
-/* Whether mod_dbd's words mean that a connection could not be made, and not
- * that an idle one turned out dead. */
-static const char *connect_failure(const char *words)
-{
-    const char *reason;
-
-    if (strncmp(words, "Can't connect to ", 17) != 0) {
-        return NULL;
-    }
-    reason = strstr(words, ": ");
-    return reason ? reason + 2 : words;
-}
-
-/* Looks where the database is believed to be, which is the wrong place. */
-static void look_elsewhere(dberror_t *error, const way_t *way,
-                           apr_pool_t *pool)
-{
-    MYSQL *mysql;
-
-    if (connect_open(&mysql, error, way->host, way->port, way->timeout, pool)
-        == APR_SUCCESS) {
-        dberror_set(error, CR_SERVER_LOST, NULL,
-                    "not the database that was looked for", way->host,
-                    way->port, pool);
-    }
-}
-
-/* Asks mod_dbd once. An idle connection that is dead says so at once, unless
- * the server is there and doesn't answer: then the others won't either.
- * @return whether the database is not to be reached, error being set */
-static int ask_dbd(ap_dbd_t **dbd, int *took_idle, dberror_t *error, db_t *db,
-                   apr_pool_t *pool)
-{
-    const patient_conf_t *conf = patient_conf(db->s);
-    apr_time_t start = vitals_now();
-    const char *failure;
-    char words[512];
-
-    made_connection = 0;
-    errorlog_catch("dbd", words, sizeof(words));
-    *dbd = dbd_open(pool, db->s);
-    errorlog_release();
-    failure = *dbd ? NULL : connect_failure(words);
-    *took_idle = *dbd ? !made_connection : failure == NULL;
-    if (*dbd == NULL && failure == NULL
-        && vitals_now() - start >= PING_TIMEOUT) {
-        failure = words;
-    }
-    if (failure != NULL) {
-        dberror_parse(error, failure, conf->database_host,
-                      (int)conf->database_port, pool);
-    }
-    return failure != NULL;
-}
-
-/* One attempt in a role; a failure is logged.
- * @return whether that is the end: dbd is open, or will not be */
-static int try_role(ap_dbd_t **dbd, db_t *db, breaker_role_e role,
-                    const way_t *way, apr_pool_t *pool)
-{
-    breaker_outcome_t outcome = { 0, 0, NULL };
-    dberror_t error;
-    int has_failed = 1;
-
-    *dbd = NULL;
-    if (way->incident != NULL) {
-        look_elsewhere(&error, way, pool);
-    }
-    else {
-        has_failed = ask_dbd(dbd, &outcome.took_idle, &error, db, pool);
-    }
-    outcome.is_open = *dbd != NULL;
-    outcome.error = has_failed ? &error : NULL;
-    breaker_settle(db->breaker, role, &outcome);
-    if (has_failed) {
-        db_log_error(&error);
-    }
-    return outcome.is_open || has_failed;
-}
-
-/* Where to look for the database now. */
-static void find_way(way_t *way, apr_pool_t *pool)
-{
-    memset(way, 0, sizeof(*way));
-    way->incident = incident_at(CHAOS_FAULT_ENDPOINT);
-    if (way->incident != NULL) {
-        decoy_endpoint(&way->host, &way->port, &way->timeout,
-                       incident_args(way->incident, pool));
-        incident_bite(way->incident);
-    }
-}
-
-/* Asks until there is a living connection: each dead idle one costs a try.
- * @return NULL: logged */
-static ap_dbd_t *open_connection(db_t *db, apr_time_t deadline,
-                                 apr_pool_t *pool)
-{
-    breaker_role_e role;
-    dberror_t error;
-    ap_dbd_t *dbd;
-    way_t way;
-
-    find_way(&way, pool);
-    while ((role = breaker_take(db->breaker, way.incident != NULL, deadline))
-           != BREAKER_TOLD) {
-        if (try_role(&dbd, db, role, &way, pool)) {
-            return dbd;
-        }
-    }
-    breaker_reason(&error, db->breaker, pool);
-    db_log_error(&error);
-    return NULL;
 }
 
 /* ---- lending ---- */
@@ -346,14 +238,12 @@ apr_status_t pool_borrow_as(db_session_t *session, db_t *db,
     board_pool_use(1);
     apr_pool_create(&session->pool, pool);
     session->db = db;
-    session->dbd = open_connection(db, deadline, session->pool);
-    if (session->dbd == NULL) {
+    rv = attempt_open(session, db, deadline);
+    if (rv != APR_SUCCESS) {
         apr_pool_destroy(session->pool);
         leave_gate(db);
-        return APR_EGENERAL;
+        return rv;
     }
-    session->mysql = apr_dbd_native_handle(session->dbd->driver,
-                                           session->dbd->handle);
     connect_set_timeout(session->mysql, POOL_READ_TIMEOUT);
     return APR_SUCCESS;
 }
@@ -372,8 +262,18 @@ void pool_give_back(db_session_t *session)
     db_t *db = session->db;
 
     apr_pool_destroy(session->pool);
-    connect_set_timeout(session->mysql, PING_TIMEOUT);
-    dbd_close(db->s, session->dbd);
-    breaker_returned(db->breaker);
+    connections_return(db->connections, session->connection);
+    pool_leave_dbd(db, session->dbd);
     leave_gate(db);
+}
+
+void pool_lost(db_session_t *session)
+{
+    connections_lost(session->db->connections, session->connection);
+}
+
+int pool_declined(db_session_t *session, int is_new)
+{
+    return connections_declined(session->db->connections, session->connection,
+                                is_new);
 }

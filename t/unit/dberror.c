@@ -113,8 +113,8 @@ static const failure_t statements[] = {
       "SequelizeDatabaseError", "ER_PARSE_ERROR", NULL },
     { 1205, "Lock wait timeout exceeded; try restarting transaction",
       "SequelizeDatabaseError", "ER_LOCK_WAIT_TIMEOUT", NULL },
-    { 2014, "Commands out of sync; you can't run this command now",
-      "SequelizeDatabaseError", "CR_COMMANDS_OUT_OF_SYNC", NULL },
+    { 2008, "Client run out of memory",
+      "SequelizeDatabaseError", "CR_OUT_OF_MEMORY", NULL },
     { 1999, "Something new", "SequelizeDatabaseError", "ER_1999", NULL },
     { 2999, "Something new", "SequelizeDatabaseError", "CR_2999", NULL },
     { 0, "", "SequelizeDatabaseError", "UNKNOWN", NULL }
@@ -195,20 +195,62 @@ static void test_words_of_mod_dbd(void)
            "and so are no words");
 }
 
-static void test_lost(void)
+static void test_verdicts(void)
 {
-    static const unsigned int lost[] = { 2006, 2013, 2026, 2055, 1053, 1927 };
-    static const unsigned int kept[] = { 0, 1040, 1045, 1062, 1205, 2002, 77 };
+    static const struct {
+        unsigned int number;
+        const char *sqlstate;
+        dberror_verdict_e verdict;
+    } verdicts[] = {
+        { 2006, NULL, DBERROR_IS_LOST }, { 2013, NULL, DBERROR_IS_LOST },
+        { 2026, NULL, DBERROR_IS_LOST }, { 2055, NULL, DBERROR_IS_LOST },
+        { 1053, NULL, DBERROR_IS_LOST }, { 1927, NULL, DBERROR_IS_LOST },
+        { 4031, NULL, DBERROR_IS_LOST }, { 2999, "HY000", DBERROR_IS_LOST },
+        { 9999, "08S01", DBERROR_IS_LOST },
+        { 1290, NULL, DBERROR_IS_SUSPECT }, { 1792, NULL, DBERROR_IS_SUSPECT },
+        { 1820, NULL, DBERROR_IS_SUSPECT }, { 1836, NULL, DBERROR_IS_SUSPECT },
+        { 1862, NULL, DBERROR_IS_SUSPECT }, { 1874, NULL, DBERROR_IS_SUSPECT },
+        { 1142, NULL, DBERROR_IS_SUSPECT }, { 1044, NULL, DBERROR_IS_SUSPECT },
+        { 1045, NULL, DBERROR_IS_SUSPECT }, { 1243, NULL, DBERROR_IS_SUSPECT },
+        { 1615, NULL, DBERROR_IS_SUSPECT }, { 3024, NULL, DBERROR_IS_SUSPECT },
+        { 1969, NULL, DBERROR_IS_SUSPECT }, { 1317, NULL, DBERROR_IS_SUSPECT },
+        { 1047, NULL, DBERROR_IS_SUSPECT }, { 2030, NULL, DBERROR_IS_SUSPECT },
+        { 9999, "HY000", DBERROR_IS_SUSPECT },
+        { 9999, NULL, DBERROR_IS_SUSPECT },
+        { 0, NULL, DBERROR_IS_GOOD }, { 1062, NULL, DBERROR_IS_GOOD },
+        { 1205, NULL, DBERROR_IS_GOOD }, { 1461, NULL, DBERROR_IS_GOOD },
+        { 1146, NULL, DBERROR_IS_GOOD }, { 9999, "22001", DBERROR_IS_GOOD },
+        { 9999, "23000", DBERROR_IS_GOOD }
+    };
     apr_size_t i;
-    int wrong = 0;
 
-    for (i = 0; i < COUNT(lost); i++) {
-        wrong += !dberror_is_lost(lost[i]);
+    for (i = 0; i < COUNT(verdicts); i++) {
+        tap_ok(dberror_verdict(verdicts[i].number, verdicts[i].sqlstate)
+               == verdicts[i].verdict, "what %u %s means for the connection",
+               verdicts[i].number,
+               verdicts[i].sqlstate ? verdicts[i].sqlstate : "");
     }
-    for (i = 0; i < COUNT(kept); i++) {
-        wrong += dberror_is_lost(kept[i]);
+}
+
+/* A server that speaks another language is known by its number. */
+static void test_declined(void)
+{
+    static const unsigned int declined[] = { 1290, 1792, 1836, 1142, 1021 };
+    apr_size_t i;
+    dberror_t error;
+
+    for (i = 0; i < COUNT(declined); i++) {
+        dberror_set(&error, declined[i], "HY000", "읽기 전용", PLACE, PORT,
+                    pool);
+        tap_ok(error.is_connection && error.hint != NULL
+               && strncmp(error.code, "ER_", 3) == 0
+               && strcmp(error.name, "SequelizeDatabaseError") == 0,
+               "%u %s is the database's failure, with a hint", declined[i],
+               error.code);
     }
-    tap_is(wrong, 0, "a lost connection is told from other failures");
+    dberror_set(&error, 9999, "28000", "nein", PLACE, PORT, pool);
+    tap_is_str(error.name, "SequelizeAccessDeniedError",
+               "a number that is not known is told by its state");
 }
 
 static void test_host_from_words(void)
@@ -267,8 +309,9 @@ static void test_hints(void)
               "--require_secure_transport=ON.", "DB_SSL_CA");
     is_hinted("TLS/SSL error: unexpected eof while reading", NULL);
     is_hinted("TLS/SSL error: Connection timed out (110)", NULL);
+    is_hinted("Unknown server host 'certificate' (-2)", NULL);
     is_hinted("Access denied for user 'certificate'@'localhost' (using "
-              "password: YES)", NULL);
+              "password: YES)", "DB_PASSWORD_FILE");
 }
 
 static void test_copies(void)
@@ -329,7 +372,8 @@ int main(void)
     test_connecting();
     test_statements();
     test_words_of_mod_dbd();
-    test_lost();
+    test_verdicts();
+    test_declined();
     test_host_from_words();
     test_hints();
     test_copies();

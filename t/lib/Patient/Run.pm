@@ -36,6 +36,7 @@ my @ONCE = qw(
     foreign
     grant
     launcher
+    leak
     log_pipe
     migrating
     mysql

@@ -1,0 +1,228 @@
+/*
+ * attempt.c - one connection of mod_dbd, tried for until there is a living
+ * one or none to be had.
+ */
+#include "store/attempt.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include <errmsg.h>
+
+#include "conf.h"
+#include "decoy.h"
+#include "incident.h"
+#include "store/connect.h"
+#include "store/dberror.h"
+
+/* How long finding out by ourselves why mod_dbd got nowhere may take. The
+ * server has just answered. */
+#define REASON_TIMEOUT apr_time_from_sec(2)
+
+/* Where a connection is to be made. */
+typedef struct way_t {
+    incident_t *incident;       /* bends it; NULL: as configured */
+    const char *host;
+    int port;
+    apr_interval_time_t timeout;
+} way_t;
+
+/* What is being tried, and what came of it. */
+typedef struct attempt_t {
+    db_session_t *session;
+    way_t way;
+    breaker_role_e role;
+    int has_asked;              /* a connection of our own got through where
+                                 * mod_dbd's did not */
+    dberror_t error;
+} attempt_t;
+
+/* Whether mod_dbd's words mean that a connection could not be made, and not
+ * that an idle one turned out dead. */
+static const char *connect_failure(const char *words, breaker_role_e role)
+{
+    const char *reason;
+
+    if (words[0] == '\0' && role == BREAKER_MAKE_NEW) {
+        return words;           /* its LogLevel silences it */
+    }
+    if (strncmp(words, "Can't connect to ", 17) != 0) {
+        return NULL;
+    }
+    reason = strstr(words, ": ");
+    return reason ? reason + 2 : words;
+}
+
+/* Looks where the database is believed to be, which is the wrong place. */
+static void look_elsewhere(attempt_t *attempt)
+{
+    const way_t *way = &attempt->way;
+    apr_pool_t *pool = attempt->session->pool;
+    MYSQL *mysql;
+
+    if (connect_open(&mysql, &attempt->error, way->host, way->port,
+                     way->timeout, pool) == APR_SUCCESS) {
+        dberror_set(&attempt->error, CR_SERVER_LOST, NULL,
+                    "not the database that was looked for", way->host,
+                    way->port, pool);
+    }
+}
+
+static void explain(attempt_t *attempt, unsigned int number,
+                    const char *sqlstate, const char *words)
+{
+    const patient_conf_t *conf = patient_conf(attempt->session->db->s);
+
+    dberror_set(&attempt->error, number, sqlstate, words,
+                conf->database_host, (int)conf->database_port,
+                attempt->session->pool);
+}
+
+/* A server speaks whatever language it is set to, and mod_dbd keeps its number
+ * to itself: only a connection of our own tells.  The same words need not be
+ * asked about twice.
+ * @return 0: our own got through, so that mod_dbd's may, too */
+static int learn_reason(attempt_t *attempt, const char *words)
+{
+    db_t *db = attempt->session->db;
+    apr_pool_t *pool = attempt->session->pool;
+    const patient_conf_t *conf = patient_conf(db->s);
+    dberror_t asked;
+    MYSQL *mysql;
+
+    dberror_parse(&attempt->error, words, conf->database_host,
+                  (int)conf->database_port, pool);
+    if (dberror_is_clients(attempt->error.number)) {
+        return 1;
+    }
+    breaker_reason(&asked, db->breaker, pool);
+    if (asked.number != 0 && strcmp(asked.native, words) == 0) {
+        explain(attempt, asked.number, asked.sqlstate, words);
+        return 1;
+    }
+    if (connect_open(&mysql, &asked, NULL, 0, REASON_TIMEOUT, pool)
+        == APR_SUCCESS) {
+        return attempt->has_asked++ > 0;
+    }
+    /* Other words are about something else: mod_dbd may have parameters that
+     * we know nothing of. */
+    if (words[0] == '\0' || strcmp(asked.native, words) == 0) {
+        explain(attempt, asked.number, asked.sqlstate, asked.native);
+    }
+    return 1;
+}
+
+/* A connection that the server lets nobody use is none. */
+static void reject_made(attempt_t *attempt, const pool_made_t *made,
+                        ap_dbd_t *dbd)
+{
+    MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
+
+    explain(attempt, made->number, made->sqlstate, made->words);
+    shutdown((int)mysql_get_socket(mysql), SHUT_RDWR);
+    pool_leave_dbd(attempt->session->db, dbd);
+}
+
+/* An open connection is ours, unless it is in doubt: then it goes back, and is
+ * found dead. */
+static int take_over(attempt_t *attempt, ap_dbd_t *dbd)
+{
+    db_session_t *session = attempt->session;
+    MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
+
+    session->connection = connections_lend(session->db->connections,
+                                           (int)mysql_get_socket(mysql),
+                                           dbd->pool);
+    if (session->connection == NULL) {
+        pool_leave_dbd(session->db, dbd);
+        return 0;
+    }
+    session->dbd = dbd;
+    session->mysql = mysql;
+    return 1;
+}
+
+/* Asks mod_dbd once.  An idle connection that is dead says that others are,
+ * which then need not be waited for.
+ * @return whether the database is not to be reached, error being set */
+static int ask_dbd(attempt_t *attempt, breaker_outcome_t *outcome)
+{
+    db_session_t *session = attempt->session;
+    const char *failure;
+    pool_made_t made;
+    char words[512];
+    ap_dbd_t *dbd = pool_ask_dbd(&made, words, sizeof(words), session->db,
+                                 session->pool);
+
+    if (dbd != NULL) {
+        outcome->took_idle = !made.is_made;
+        if (made.number != 0) {
+            reject_made(attempt, &made, dbd);
+            return 1;
+        }
+        outcome->is_open = take_over(attempt, dbd);
+        return 0;
+    }
+    failure = connect_failure(words, attempt->role);
+    if (failure != NULL) {
+        return learn_reason(attempt, failure);
+    }
+    outcome->took_idle = 1;
+    connections_lost(session->db->connections, NULL);
+    return 0;
+}
+
+/* One attempt in a role; a failure is logged.
+ * @return whether that is the end: it is open, or will not be */
+static int try_role(attempt_t *attempt)
+{
+    breaker_outcome_t outcome = { 0, 0, NULL };
+    int has_failed = 1;
+
+    if (attempt->way.incident != NULL) {
+        look_elsewhere(attempt);
+    }
+    else {
+        has_failed = ask_dbd(attempt, &outcome);
+    }
+    outcome.error = has_failed ? &attempt->error : NULL;
+    breaker_settle(attempt->session->db->breaker, attempt->role, &outcome);
+    if (has_failed) {
+        db_log_error(&attempt->error);
+    }
+    return outcome.is_open || has_failed;
+}
+
+/* Where to look for the database now. */
+static void find_way(way_t *way, apr_pool_t *pool)
+{
+    memset(way, 0, sizeof(*way));
+    way->incident = incident_at(CHAOS_FAULT_ENDPOINT);
+    if (way->incident != NULL) {
+        decoy_endpoint(&way->host, &way->port, &way->timeout,
+                       incident_args(way->incident, pool));
+        incident_bite(way->incident);
+    }
+}
+
+apr_status_t attempt_open(db_session_t *session, db_t *db,
+                          apr_time_t deadline)
+{
+    attempt_t attempt = { .session = session };
+    dberror_t error;
+
+    session->db = db;
+    session->dbd = NULL;
+    session->refusal = NULL;
+    find_way(&attempt.way, session->pool);
+    while ((attempt.role = breaker_take(db->breaker,
+                                        attempt.way.incident != NULL,
+                                        deadline)) != BREAKER_TOLD) {
+        if (try_role(&attempt)) {
+            return session->dbd ? APR_SUCCESS : APR_EGENERAL;
+        }
+    }
+    breaker_reason(&error, db->breaker, session->pool);
+    db_log_error(&error);
+    return APR_EGENERAL;
+}

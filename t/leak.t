@@ -1,0 +1,164 @@
+# Whatever goes wrong, and however often: memory that a request took is given
+# back after it, be its connection kept for ever. The database and the patient
+# are this suite's own.
+
+use Patient;
+use IO::Select;
+use IO::Socket::INET;
+use Patient::Connection;
+use Patient::Database;
+use Patient::Ill;
+use Patient::Sql;
+
+# How many of each kind. A kilobyte that stays is found in each.
+my $COUNT = $ENV{PATIENT_LEAK_COUNT} // 4000;
+
+# A connection's answers take turns, so many are on their way at once.
+my $CONNECTIONS = 24;
+my $BATCH = 50;
+
+my $ALLOWED_MB = 2;
+
+my $database = Patient::Database->new;
+my $patient = Patient::Ill->new($database->environment, DB_POOL_MAX => 4,
+    DB_POOL_ACQUIRE_MS => 20);
+my $port = $patient->port;
+my $user = sign_in(port => $port);
+my $post = new_post($user, port => $port);
+my @socket = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+    PeerPort => $port) or die "connect: $!" } 1 .. $CONNECTIONS;
+
+# Sends a request so many times, over the same connections always: how often
+# each status came.
+sub flood ($count, @request) {
+    my $bytes = Patient::Connection::compose({ port => $port }, @request);
+    my $left = $count;
+    my $batch = $count < $BATCH * $CONNECTIONS
+        ? 1 + int($count / $CONNECTIONS) : $BATCH;
+    my $select = IO::Select->new(@socket);
+    my (%due, %in, %seen);
+    my $send = sub ($socket) {
+        my $n = $left < $batch ? $left : $batch;
+        $left -= $n;
+        $due{$socket} = $n;
+        if (!$n) {
+            $select->remove($socket);
+            return;
+        }
+        my $all = $bytes x $n;
+        while (length $all) {
+            my $done = syswrite $socket, $all or die "write: $!\n";
+            substr $all, 0, $done, '';
+        }
+    };
+
+    $send->($_) for @socket;
+    while ($select->count) {
+        my @ready = $select->can_read(60) or die "no answer\n";
+        for my $socket (@ready) {
+            sysread $socket, $in{$socket}, 65536, length($in{$socket} // '')
+                or die 'closed after ' . substr $in{$socket}, -300;
+            # A whole answer: its head, and as much as that says.
+            while ($in{$socket} =~ m{\AHTTP/1\.1 (\d+)(.*?)\r\n\r\n}s) {
+                my ($status, $head, $size) = ($1, $2, $+[0]);
+                $size += $1 if $head =~ /^content-length: (\d+)/im;
+                last if length $in{$socket} < $size;
+                substr $in{$socket}, 0, $size, '';
+                $seen{$status}++;
+                $due{$socket}--;
+            }
+            $send->($socket) if !$due{$socket};
+        }
+    }
+    return join ' ', sort keys %seen;
+}
+
+# The pool's connections end, so that what was prepared is gone.
+sub disconnect () {
+    my @thread = map { $_->[0] } sql('SELECT id FROM '
+        . "information_schema.processlist WHERE user = 'patient'",
+        $database->administrator);
+    $database->root(join ';', map { "KILL $_" } @thread) if @thread;
+}
+
+my $lock;
+my @read = (GET => "/api/posts/$post->{id}");
+my @list = (GET => '/api/posts');
+my @write = (POST => '/api/posts', token => $user->{token},
+    json => { title => 'T' });
+my @kinds = (
+    # name, statuses, share of the count, request, what breaks it and mends it
+    ['a list', '200', 0.5, \@list],
+    ['a post', '200', 1, \@read],
+    ['a post that does not exist', '404', 1, [GET => '/api/posts/999999']],
+    ['no such path', '404', 1, [GET => '/nowhere']],
+    ['a wrong method', '405', 1, [PUT => '/api/posts']],
+    ['no token', '401', 1, [POST => '/api/posts', json => { title => 'T' }]],
+    ['a bad token', '401', 1, [@write[0, 1], token => 'a.b.c', @write[4, 5]]],
+    ['malformed JSON', '400', 1, [@write[0 .. 3], body => '{"title": ',
+        type => 'application/json']],
+    ['no title', '400', 1, [@write[0 .. 3], json => {}]],
+    ['another type', '415', 1, [@write[0 .. 3], body => 'title',
+        type => 'text/plain']],
+    ['a body that is too long', '413', 0.02, [@write[0 .. 3],
+        json => { title => 'T', content => 'x' x 600_000 }]],
+    ['a table that is not there', '503', 1, \@read,
+        sub { $database->root('RENAME TABLE patient_db.posts TO '
+            . 'patient_db.away'); disconnect() },
+        sub { $database->root('RENAME TABLE patient_db.away TO '
+            . 'patient_db.posts') }],
+    ['no room for prepared statements', '503', 1, \@read,
+        sub { $database->root('SET GLOBAL max_prepared_stmt_count = 0');
+            disconnect() },
+        sub { $database->root('SET GLOBAL max_prepared_stmt_count = 10000') }],
+    ['a read-only database', '503', 1, \@write,
+        sub { $database->root('SET GLOBAL read_only = 1') },
+        sub { $database->root('SET GLOBAL read_only = 0') }],
+    ['a right that is missing', '503', 1, \@read,
+        sub { $database->root("REVOKE ALL ON patient_db.* FROM patient\@'%'; "
+            . "GRANT INSERT ON patient_db.* TO patient\@'%'"); disconnect() },
+        sub { $database->root("GRANT ALL ON patient_db.* TO patient\@'%'") }],
+    ['no way in', '503', 1, \@read,
+        sub { $database->root("ALTER USER patient\@'%' ACCOUNT LOCK");
+            disconnect() },
+        sub { $database->root("ALTER USER patient\@'%' ACCOUNT UNLOCK") }],
+    ['a pool with nothing left', '503', 0.25, \@write,
+        sub { $lock = Patient::Sql->open($database->address);
+            $lock->run('LOCK TABLES posts WRITE, users WRITE');
+            @{ $lock->{holders} } = map { connection(port => $port) } 1 .. 4;
+            $_->send($_->compose(@list)) for @{ $lock->{holders} };
+            wait_until(sub { request(GET => '/api/metrics',
+                port => $port)->json->{pool}{inUse} == 4 }) },
+        sub { $lock->run('UNLOCK TABLES');
+            $_->read for @{ delete $lock->{holders} }; $lock->close }],
+    ['a database that is dead', '503', 1, \@read,
+        sub { $database->kill }, sub { $database->start }],
+);
+
+sub suffer ($kind, $count) {
+    my ($name, $statuses, $share, $request, $break, $mend) = @$kind;
+
+    $break->() if $break;
+    my $seen = flood(int($count * $share) || 1, @$request);
+    $mend->() if $mend;
+    wait_until(sub { request(GET => '/readyz', port => $port)->status == 200
+        }) or die "$name: it does not recover\n" if $mend;
+    return $seen;
+}
+
+# What a process keeps to work with, it has after this.
+suffer($_, $COUNT / 4) for @kinds;
+
+my $first = $patient->rss;
+for my $kind (@kinds) {
+    my $before = $patient->rss;
+    # With so little patience, one or another may find no connection.
+    like(suffer($kind, $COUNT), qr/\A$kind->[1](?: 503)?\z/, $kind->[0]);
+    my $grown = $patient->rss - $before;
+    cmp_ok($grown, '<', $ALLOWED_MB, 'its memory is given back');
+    diag(sprintf '%6.2f MB %s', $grown, $kind->[0]) if $ENV{PATIENT_LEAK_COUNT};
+}
+cmp_ok($patient->rss - $first, '<', $ALLOWED_MB, 'all in all, too');
+
+undef $patient;
+done_testing;
