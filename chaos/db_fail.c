@@ -95,9 +95,8 @@ static const chaos_param_t params[] = {
               "the name does not exist" },
     { .name = "timeout_ms", .kind = CHAOS_INT,
       .role = CHAOS_ROLE_TIMEOUT_MS,
-      .fallback = 2000, .min = 1000, .cap = 10000,
-      .help = "how long to wait for the database, in milliseconds, counted "
-              "in whole seconds" },
+      .fallback = 2000, .min = 100, .cap = 10000,
+      .help = "how long to wait for the database, in milliseconds" },
     { .name = NULL }
 };
 

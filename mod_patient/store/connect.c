@@ -3,9 +3,19 @@
  */
 #include "store/connect.h"
 
+#include <errno.h>
+#include <poll.h>
+
 #include <mysql.h>
 #include <errmsg.h>
 #include <ma_pvio.h>
+
+#include <apr_strings.h>
+
+#include "vitals.h"
+
+/* Of the client while it connects; TLS and the resolver take most of it. */
+#define STACK_SIZE (512 * 1024)
 
 static unsigned int whole_seconds(apr_interval_time_t timeout)
 {
@@ -19,8 +29,10 @@ static void set_options(MYSQL *mysql, int over_tcp, unsigned int seconds)
 {
     enum mysql_protocol_type protocol = MYSQL_PROTOCOL_TCP;
 
+    apr_size_t stack = STACK_SIZE;
+
     mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP, CONNECT_OPTION_GROUP);
-    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+    mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack);
     mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
     mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
     if (over_tcp) {
@@ -30,12 +42,77 @@ static void set_options(MYSQL *mysql, int over_tcp, unsigned int seconds)
 }
 
 /* The place is the option file's where the caller left it to that. */
-static void explain_failure(dberror_t *error, MYSQL *mysql, const char *host,
-                            int port, apr_pool_t *pool)
+static void explain_failure(dberror_t *error, MYSQL *mysql, int is_late,
+                            const char *host, int port, apr_pool_t *pool)
 {
-    dberror_set(error, mysql_errno(mysql), mysql_sqlstate(mysql),
-                mysql_error(mysql), host ? host : mysql->options.host,
+    unsigned int number = mysql_errno(mysql);
+    const char *words = mysql_error(mysql);
+
+    if (host == NULL) {
+        host = mysql->options.host ? mysql->options.host : "localhost";
+    }
+    if (is_late && number != CR_CONNECTION_ERROR
+        && number != CR_CONN_HOST_ERROR) {
+        number = CR_SERVER_LOST;
+    }
+    if (is_late) {
+        /* The client does not know that it was the time. */
+        words = apr_psprintf(pool, number == CR_SERVER_LOST
+                             ? "Lost connection to '%s' at 'handshake', "
+                               "system error: %d"
+                             : "Can't connect to server on '%s' (%d)",
+                             host, ETIMEDOUT);
+    }
+    dberror_set(error, number, mysql_sqlstate(mysql), words, host,
                 port ? port : (int)mysql->options.port, pool);
+}
+
+/* @param wanted, and what is returned: MYSQL_WAIT_... */
+static int await(MYSQL *mysql, int wanted, apr_time_t deadline)
+{
+    struct pollfd socket = {
+        .fd = mysql_get_socket(mysql),
+        .events = (short)((wanted & MYSQL_WAIT_READ ? POLLIN : 0)
+                          | (wanted & MYSQL_WAIT_WRITE ? POLLOUT : 0)
+                          | (wanted & MYSQL_WAIT_EXCEPT ? POLLPRI : 0))
+    };
+    int ready;
+
+    do {
+        apr_interval_time_t left = deadline - vitals_now();
+
+        ready = left > 0 ? poll(&socket, 1, (int)((left + 999) / 1000)) : 0;
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        return MYSQL_WAIT_TIMEOUT;
+    }
+    return wanted & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT);
+}
+
+/*
+ * The client reads the option file when it connects, after all that a program
+ * can set, so a connect-timeout there would take the place of ours, and both
+ * count in whole seconds.  It leaves the waiting to us, therefore.
+ * @return 0: failed; *is_late: because the time was over
+ */
+static int connect_in_time(MYSQL *mysql, int *is_late, const char *host,
+                           int port, apr_interval_time_t timeout)
+{
+    apr_time_t deadline = vitals_now() + (timeout > 0 ? timeout
+                                                      : APR_USEC_PER_SEC);
+    MYSQL *made = NULL;
+    int status = mysql_real_connect_start(&made, mysql, host, NULL, NULL,
+                                          NULL, (unsigned int)port, NULL,
+                                          CLIENT_REMEMBER_OPTIONS);
+
+    *is_late = 0;
+    while (status != 0) {
+        int came = await(mysql, status, deadline);
+
+        *is_late = *is_late || came == MYSQL_WAIT_TIMEOUT;
+        status = mysql_real_connect_cont(&made, mysql, came);
+    }
+    return made != NULL;
 }
 
 static apr_status_t close_mysql(void *data)
@@ -49,6 +126,7 @@ apr_status_t connect_open(struct st_mysql **mysql, dberror_t *error,
                           apr_interval_time_t timeout, apr_pool_t *pool)
 {
     MYSQL *handle = mysql_init(NULL);
+    int is_late;
 
     *mysql = NULL;
     if (handle == NULL) {
@@ -57,9 +135,8 @@ apr_status_t connect_open(struct st_mysql **mysql, dberror_t *error,
         return APR_EGENERAL;
     }
     set_options(handle, host != NULL, whole_seconds(timeout));
-    if (mysql_real_connect(handle, host, NULL, NULL, NULL, (unsigned int)port,
-                           NULL, CLIENT_REMEMBER_OPTIONS) == NULL) {
-        explain_failure(error, handle, host, port, pool);
+    if (!connect_in_time(handle, &is_late, host, port, timeout)) {
+        explain_failure(error, handle, is_late, host, port, pool);
         mysql_close(handle);
         return APR_EGENERAL;
     }

@@ -24,11 +24,10 @@ struct st_mysql;
  * @param error filled on failure, allocated from pool
  * @param host NULL for the option file's
  * @param port 0 for the option file's
- * @param timeout for the TCP connect and for each read of the handshake, and
- *        for each later read and write until connect_set_timeout(); rounded
- *        up to whole seconds.  A connect-timeout in the option file takes its
- *        place for the connect and the handshake.  The resolver has times of
- *        its own.
+ * @param timeout for the connection to be made, handshake included, whatever
+ *        the option file says (but the resolver has times of its own); and
+ *        rounded up to whole seconds, for each later read and write until
+ *        connect_set_timeout()
  * @return APR_SUCCESS or APR_EGENERAL
  */
 apr_status_t connect_open(struct st_mysql **mysql, dberror_t *error,

@@ -49,7 +49,7 @@ static void text(void)
     tap_ok(help.status == 0 && strstr(help.out, "Usage:") != NULL,
            "--help says how to");
     tap_ok(own.status == 0 && strstr(own.out, "--timeout-ms") != NULL
-           && strstr(own.out, "1000 to 10000 (default: 2000)") != NULL
+           && strstr(own.out, "100 to 10000 (default: 2000)") != NULL
            && strstr(own.out, "timeout, refused or dns (default: timeout)")
               != NULL,
            "a scenario's --help shows its options, ranges and defaults");
@@ -111,9 +111,9 @@ static void misuse(void)
     wrong("a wrong word is answered with the right ones",
           RUN("db-fail", "--mode", "quick"), "timeout, refused or dns");
     wrong("a number out of range is answered with the range",
-          RUN("db-fail", "--timeout-ms=999"), "1000 to 10000");
+          RUN("db-fail", "--timeout-ms=99"), "100 to 10000");
     wrong("text for a number likewise", RUN("db-fail", "--timeout-ms=2s"),
-          "1000 to 10000");
+          "100 to 10000");
     wrong("an option without its value is noticed",
           RUN("db-fail", "--timeout-ms"), "needs a value");
     wrong("a stray word is noticed", RUN("db-fail", "now"), "now");

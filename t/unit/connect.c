@@ -158,9 +158,10 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Tries a server of this manner, with a timeout of one second.
+/* Tries a server of this manner.
  * @return how long it took */
-static double try_server(manner_e manner, dberror_t *error)
+static double try_server_for(manner_e manner, apr_interval_time_t timeout,
+                             dberror_t *error)
 {
     server_t server;
     MYSQL *mysql;
@@ -169,11 +170,16 @@ static double try_server(manner_e manner, dberror_t *error)
 
     start_server(&server, manner);
     rv = connect_open(&mysql, error, LOOPBACK, server.port,
-                      apr_time_from_sec(1), pool);
+                      timeout, pool);
     took = now() - took;
     stop_server(&server);
     tap_ok(rv == APR_EGENERAL && mysql == NULL, "there is no connection");
     return took;
+}
+
+static double try_server(manner_e manner, dberror_t *error)
+{
+    return try_server_for(manner, apr_time_from_sec(1), error);
 }
 
 static void test_refused(void)
@@ -209,6 +215,33 @@ static void test_silence(void)
     tap_is_str(error.message, "connect ETIMEDOUT",
                "so does one that falls silent after its greeting");
     tap_ok(took > 0.9 && took < 30, "after the same time");
+}
+
+/* Whatever the option file says, and finer than it could. */
+static void test_timeouts(void)
+{
+    static const char *const files[] = {
+        "[patient]\nconnect-timeout=2\n", "[client]\nconnect_timeout=1\n",
+        "[client]\nconnect-timeout=60\n", "[patient]\nconnect-timeout=0\n"
+    };
+    static const manner_e manners[] = { SILENT, STALLS };
+    size_t i, j;
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        write_options(files[i]);
+        for (j = 0; j < 2; j++) {
+            dberror_t error;
+            double brief = try_server_for(manners[j],
+                                          apr_time_from_msec(200), &error);
+            double lasting = try_server_for(manners[j],
+                                            apr_time_from_msec(2600), &error);
+
+            tap_ok(brief >= 0.19 && brief < 0.9 * lasting && lasting >= 2.59,
+                   "0.2 s take %.2f s, and 2.6 s %.2f s", brief, lasting);
+            tap_is_str(error.code, "ETIMEDOUT", "and that is what is said");
+        }
+    }
+    write_options("");
 }
 
 static void test_turned_away(void)
@@ -309,6 +342,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     test_refused();
     test_silence();
+    test_timeouts();
     test_turned_away();
     test_unresolvable();
     test_options();
