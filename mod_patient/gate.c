@@ -13,7 +13,8 @@ typedef struct waiter_t {
     struct waiter_t *shorter;   /* longer than this one, and who less long */
     pthread_cond_t turn;
     gate_line_e line;
-    apr_time_t until;           /* its deadline, monotonic */
+    apr_time_t since, until;    /* monotonic: it came; its deadline */
+    apr_time_t notice_at;       /* when to say that it waits; 0: never */
     int has_permit;
 } waiter_t;
 
@@ -88,6 +89,36 @@ static void leave_line(gate_t *gate, waiter_t *waiter)
     gate->bounded_waiting -= waiter->line == GATE_BOUNDED;
 }
 
+/* With the lock held: until when to wait before looking around again. */
+static apr_time_t next_look(const waiter_t *waiter, const gate_entry_t *entry)
+{
+    apr_time_t look = waiter->until;
+
+    if (waiter->notice_at != 0 && waiter->notice_at < look) {
+        look = waiter->notice_at;
+    }
+    if (entry->keep && now() + LOOK < look) {
+        look = now() + LOOK;
+    }
+    return look;
+}
+
+/* With the lock held, which it lets go for a moment: a permit may come
+ * meanwhile. */
+static void say_waiting(gate_t *gate, waiter_t *waiter,
+                        const gate_entry_t *entry)
+{
+    apr_interval_time_t next;
+
+    if (waiter->notice_at == 0 || now() < waiter->notice_at) {
+        return;
+    }
+    pthread_mutex_unlock(&gate->lock);
+    next = entry->notice(entry->notice_baton, now() - waiter->since);
+    pthread_mutex_lock(&gate->lock);
+    waiter->notice_at = next ? waiter->since + next : 0;
+}
+
 /* With the lock held.  Who gives the permit away takes the waiter out of the
  * line under the same lock, so has_permit alone tells how the wait ended: a
  * permit that comes while the time runs out is neither lost nor given twice. */
@@ -97,15 +128,15 @@ static apr_status_t wait_for_turn(gate_t *gate, waiter_t *waiter,
     apr_status_t rv = APR_SUCCESS;
 
     pthread_cond_init(&waiter->turn, &gate->monotonic);
-    waiter->until = now() + entry->patience;
+    waiter->since = now();
+    waiter->until = waiter->since + entry->patience;
+    waiter->notice_at = entry->notice
+        ? waiter->since + entry->notice_after : 0;
     join_line(gate, waiter);
     while (!waiter->has_permit && rv == APR_SUCCESS) {
-        apr_time_t step = now() + LOOK;
+        apr_time_t step = next_look(waiter, entry);
         struct timespec deadline;
 
-        if (!entry->keep || step > waiter->until) {
-            step = waiter->until;
-        }
         deadline.tv_sec = apr_time_sec(step);
         deadline.tv_nsec = apr_time_usec(step) * 1000;
         if (pthread_cond_timedwait(&waiter->turn, &gate->lock, &deadline)
@@ -113,6 +144,9 @@ static apr_status_t wait_for_turn(gate_t *gate, waiter_t *waiter,
             rv = now() >= waiter->until ? APR_TIMEUP
                 : entry->keep && !entry->keep(entry->baton) ? APR_EINTR
                 : APR_SUCCESS;
+        }
+        if (!waiter->has_permit && rv == APR_SUCCESS) {
+            say_waiting(gate, waiter, entry);
         }
     }
     if (!waiter->has_permit) {

@@ -49,6 +49,13 @@ typedef struct gate_entry_t {
                                  * it must be quick and not touch it: 0 ends
                                  * the wait; NULL: nobody is asked */
     void *baton;
+    /* Called on the waiting thread, which keeps its place in line, without
+     * the gate held, once it has waited for that long; NULL: nobody is told.
+     * @return how long it is to have waited when it is called again; 0:
+     *         never */
+    apr_interval_time_t (*notice)(void *baton, apr_interval_time_t waited);
+    apr_interval_time_t notice_after;
+    void *notice_baton;
 } gate_entry_t;
 
 /** The same. @return as gate_enter(), or APR_EINTR: keep() said so */

@@ -361,6 +361,98 @@ static void test_change_of_mind(void)
            "and the permit goes to the next one");
 }
 
+/* One who says that it waits, and how long it wants to wait until the next
+ * time; the second time it says no more. */
+typedef struct herald_t {
+    guest_t guest;
+    atomic_int said;
+    apr_interval_time_t waited[2];
+} herald_t;
+
+static apr_interval_time_t say(void *baton, apr_interval_time_t waited)
+{
+    herald_t *herald = baton;
+    int said = atomic_load(&herald->said);
+
+    /* It must not hold the gate: this would never return. */
+    stats_of(herald->guest.gate);
+    if (said < 2) {
+        herald->waited[said] = waited;
+    }
+    atomic_store(&herald->said, said + 1);
+    return said == 0 ? apr_time_from_msec(120) : 0;
+}
+
+static void *wait_aloud(void *data)
+{
+    herald_t *herald = data;
+    gate_entry_t entry = {
+        .patience = herald->guest.patience, .line = GATE_BOUNDED,
+        .notice = say, .notice_after = apr_time_from_msec(50),
+        .notice_baton = herald
+    };
+
+    herald->guest.rv = gate_enter_while(herald->guest.gate, &entry);
+    if (herald->guest.rv == APR_SUCCESS) {
+        herald->guest.turn = atomic_fetch_add(&turns, 1);
+        gate_leave(herald->guest.gate);
+    }
+    return NULL;
+}
+
+static void send_herald(herald_t *herald, gate_t *gate,
+                        apr_interval_time_t patience)
+{
+    herald->guest.gate = gate;
+    herald->guest.patience = patience;
+    pthread_create(&herald->guest.thread, NULL, wait_aloud, herald);
+}
+
+static int wait_until_said(herald_t *herald, int times)
+{
+    const struct timespec pause = { 0, 1000000 };
+    int tries;
+
+    for (tries = 0; tries < 30000; tries++) {
+        if (atomic_load(&herald->said) >= times) {
+            return 1;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+static void test_notice(void)
+{
+    gate_t *gate = make_gate(1, 4);
+    herald_t herald = { .said = 0 }, hasty = { .said = 0 };
+    guest_t later;
+
+    atomic_store(&turns, 0);
+    gate_enter(gate, 0, GATE_BOUNDED);
+    send_herald(&herald, gate, LONG_ENOUGH);
+    tap_ok(wait_until_waiting(gate, 1), "one waits");
+    send_guest(&later, gate, GATE_BOUNDED, LONG_ENOUGH);
+    tap_ok(wait_until_said(&herald, 2), "it says so, and says so again");
+    tap_ok(herald.waited[0] >= apr_time_from_msec(50)
+           && herald.waited[1] >= apr_time_from_msec(120),
+           "when it has waited for as long as was wanted");
+    wait_until_waiting(gate, 2);
+    gate_leave(gate);
+    pthread_join(herald.guest.thread, NULL);
+    pthread_join(later.thread, NULL);
+    tap_ok(herald.guest.rv == APR_SUCCESS && herald.guest.turn == 0,
+           "and keeps its place in line");
+    tap_is(atomic_load(&herald.said), 2, "who wants to say no more is let");
+
+    gate_enter(gate, 0, GATE_BOUNDED);
+    send_herald(&hasty, gate, apr_time_from_msec(20));
+    pthread_join(hasty.guest.thread, NULL);
+    tap_ok(hasty.guest.rv == APR_TIMEUP && atomic_load(&hasty.said) == 0,
+           "whose patience is shorter than that says nothing");
+    gate_leave(gate);
+}
+
 int main(void)
 {
     apr_initialize();
@@ -372,6 +464,7 @@ int main(void)
     test_refusal();
     test_leaving_the_line();
     test_change_of_mind();
+    test_notice();
     test_crowd(1);
     test_crowd(4);
     apr_pool_destroy(pool);
