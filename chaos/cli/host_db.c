@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <apr_atomic.h>
 #include <apr_strings.h>
 #include <mysql.h>
 
@@ -116,6 +117,23 @@ static int keep_waiting(void *baton)
     return host->pause(host, 0) == APR_SUCCESS;
 }
 
+/* Once in a run: that is one stretch of waiting. */
+static apr_interval_time_t say_waiting(void *baton,
+                                       apr_interval_time_t waited)
+{
+    host_db_t *db = baton;
+    gate_stats_t stats;
+    event_t event;
+
+    if (apr_atomic_cas32(&db->waiting_told, 1, 0) == 0) {
+        gate_stats(db->gate, &stats);
+        event_open(&event, EVENT_WARNING, SYMPTOM_WAITING, apr_time_now());
+        symptom_waiting(&event, &stats, waited);
+        host_write(&event);
+    }
+    return 0;
+}
+
 static apr_status_t enter(chaos_host_t *host, apr_interval_time_t patience,
                           chaos_failure_t *failure)
 {
@@ -123,7 +141,8 @@ static apr_status_t enter(chaos_host_t *host, apr_interval_time_t patience,
     apr_time_t start = host->now(host);
     gate_entry_t entry = {
         .patience = patience, .line = GATE_EXEMPT, .keep = keep_waiting,
-        .baton = host
+        .baton = host, .notice = say_waiting,
+        .notice_after = SYMPTOM_WAITING_AFTER, .notice_baton = db
     };
     apr_status_t rv = gate_enter_while(db->gate, &entry);
     gate_stats_t stats;

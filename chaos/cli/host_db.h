@@ -41,6 +41,7 @@ typedef struct host_db_t {
     pthread_cond_t changed;     /* one is used for something else now */
     chaos_db_t *connections;    /* as many as the gate has permits */
     int count;
+    apr_uint32_t waiting_told;  /* that they are waited for */
 } host_db_t;
 
 /** Fills in what has to do with the database. The pool has DB_POOL_MAX

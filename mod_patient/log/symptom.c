@@ -39,16 +39,29 @@ const char *symptom_pool_error(apr_status_t why)
         : "SequelizeConnectionAcquireTimeoutError: ResourceRequest timed out";
 }
 
+static void add_pool(event_t *event, const struct gate_stats_t *stats,
+                     apr_interval_time_t waited)
+{
+    event_int(event, "poolMax", stats->permits);
+    event_int(event, "inUse", stats->in_use);
+    event_int(event, "waiting", stats->waiting);
+    event_int(event, "waitedMs", apr_time_as_msec(waited));
+}
+
 void symptom_pool(event_t *event, apr_status_t why,
                   const struct gate_stats_t *stats,
                   apr_interval_time_t waited)
 {
     event_str(event, "error", symptom_pool_error(why));
     event_code(event, why == APR_EBUSY ? "POOL_FULL" : "POOL_TIMEOUT");
-    event_int(event, "poolMax", stats->permits);
-    event_int(event, "inUse", stats->in_use);
-    event_int(event, "waiting", stats->waiting);
-    event_int(event, "waitedMs", apr_time_as_msec(waited));
+    add_pool(event, stats, waited);
+}
+
+void symptom_waiting(event_t *event, const struct gate_stats_t *stats,
+                     apr_interval_time_t waited)
+{
+    event_str(event, "message", "waiting for a connection");
+    add_pool(event, stats, waited);
 }
 
 /* ---- slow queries ---- */

@@ -26,6 +26,13 @@ void symptom_pool(event_t *event, apr_status_t why,
 /** The field "error" of that line. */
 const char *symptom_pool_error(apr_status_t why);
 
+/** Somebody has waited for a connection for long, and waits still.
+ * EVENT_WARNING. */
+#define SYMPTOM_WAITING "POOL WARNING"
+#define SYMPTOM_WAITING_AFTER apr_time_from_sec(5)
+void symptom_waiting(event_t *event, const struct gate_stats_t *stats,
+                     apr_interval_time_t waited);
+
 /** Queries for one request took long. EVENT_ERROR. */
 #define SYMPTOM_SLOW "PERFORMANCE ERROR"
 void symptom_slow(event_t *event, int queries, apr_interval_time_t elapsed);

@@ -79,6 +79,19 @@ static void pool(void)
     tap_ok(strcmp(text_of(object, "code"), "POOL_FULL") == 0
            && strstr(text_of(object, "error"), "refused") != NULL,
            "a line that is too long already is another failure");
+
+    open_event(EVENT_WARNING, SYMPTOM_WAITING);
+    symptom_waiting(&event, &stats, apr_time_from_msec(5003));
+    object = line();
+    tap_is_str(text_of(object, "type"), "POOL WARNING",
+               "a long wait that goes on is a warning");
+    tap_is_str(text_of(object, "message"), "waiting for a connection",
+               "... in its own words");
+    tap_ok(int_of(object, "poolMax") == 10 && int_of(object, "inUse") == 9
+           && int_of(object, "waiting") == 40
+           && int_of(object, "waitedMs") == 5003
+           && json_object_get(object, "error") == NULL,
+           "... with the pool's figures");
 }
 
 static void slow(void)
