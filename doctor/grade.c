@@ -63,10 +63,11 @@ static void credit(grade_case_t *that, const claim_t *claim)
     }
 }
 
-/* Invalid ones are no illnesses, and others may have been out of sight. */
+/* Invalid ones are no illnesses, nobody could read of the untold, and others
+ * may have been out of sight. */
 static int is_asked_for(const truth_t *truth, const grade_t *grade)
 {
-    return !truth->is_invalid
+    return !truth->is_invalid && !truth->is_untold
         && (grade->since == MOMENT_NONE || truth->start >= grade->since)
         && (grade->until == MOMENT_NONE || truth->start <= grade->until);
 }

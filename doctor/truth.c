@@ -42,6 +42,8 @@ static const char *read_entry(apr_array_header_t *truths,
         return "has no \"start\" and \"end\" that are times";
     }
     truth.is_invalid = strcmp(state, "invalid") == 0;
+    /* An older ledger doesn't say. */
+    truth.is_untold = json_is_null(json_object_get(entry, "toldAt"));
     APR_ARRAY_PUSH(truths, truth_t) = truth;
     return NULL;
 }

@@ -14,6 +14,7 @@ typedef struct truth_t {
     const char *kind;           /* "incident", "one-shot" */
     apr_time_t start, end;
     int is_invalid;             /* nothing felt it */
+    int is_untold;              /* no line of the log told of it */
 } truth_t;
 
 /**

@@ -20,6 +20,10 @@ static apr_pool_t *pool;
 #define INVALID(label, start, end) \
     "{\"id\":\"2\",\"label\":\"" label "\",\"state\":\"invalid\"," \
     "\"start\":\"" DAY start "Z\",\"end\":\"" DAY end "Z\"}\n"
+#define TOLD(label, start, end, told) \
+    "{\"id\":\"3\",\"label\":\"" label "\",\"state\":\"recovered\"," \
+    "\"start\":\"" DAY start "Z\",\"end\":\"" DAY end "Z\"," \
+    "\"toldAt\":" told "}\n"
 #define ISSUE(label, since, until) \
     "{\"label\":\"" label "\",\"since\":\"" DAY since "Z\"," \
     "\"until\":\"" DAY until "Z\"}"
@@ -135,6 +139,25 @@ static void matches(void)
     tap_ok(is(grade(ledger, ANSWER("{\"label\":\"db-failure\",\"since\":\""
                                    DAY "12:00:30Z\"}")), 1, 0, 0),
            "one of the times is enough");
+}
+
+/* What no line of the log told of, nobody could find. */
+static void untold(void)
+{
+    static const char never[] = TOLD("pool-exhaustion", "12:00:00",
+                                     "12:00:03", "null");
+    static const char once[] = TOLD("pool-exhaustion", "12:00:00",
+                                    "12:00:03", "\"" DAY "12:00:02Z\"");
+    const char *issue = ANSWER(ISSUE("pool-exhaustion", "12:00:00",
+                                     "12:00:03"));
+
+    tap_ok(is(grade(never, ANSWER()), 0, 0, 0),
+           "an incident that was never told is not asked for");
+    tap_ok(is(grade(never, issue), 0, 0, 0),
+           "who names it all the same is neither right nor wrong");
+    tap_ok(is(grade(once, ANSWER()), 0, 1, 0),
+           "one that was told is missed");
+    tap_ok(is(grade(once, issue), 1, 0, 0), "or found");
 }
 
 static void several(void)
@@ -330,6 +353,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     matches();
+    untold();
     several();
     not_asked();
     marks();

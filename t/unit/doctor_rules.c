@@ -37,6 +37,9 @@ static const example_t lines[] = {
       "\"error\":\"SequelizeConnectionError: connect ETIMEDOUT\","
       "\"code\":\"ETIMEDOUT\"}", "db-failure" },
     { "{\"type\":\"POOL ERROR\",\"error\":\"x\"}", "pool-exhaustion" },
+    { "{\"type\":\"POOL WARNING\"}", "pool-exhaustion" },
+    { "{\"level\":\"warning\",\"message\":\"waiting for a connection\"}",
+      "pool-exhaustion" },
     { "{\"type\":\"MEMORY WARNING\"}", "memory-leak" },
     { "{\"type\":\"MEMORY CRITICAL\"}", "memory-leak" },
     { "{\"type\":\"MEMORY ERROR\"}", "memory-leak" },
