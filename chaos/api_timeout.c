@@ -64,11 +64,14 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = { "API TIMEOUT ERROR", NULL };
+
 const chaos_scenario_t chaos_api_timeout = {
     .name = "api-timeout",
     .title = "API Timeout",
     .summary = "Calls a service that does not answer.",
     .signal = "log: API TIMEOUT ERROR with ETIMEDOUT",
+    .symptoms = symptoms,
     .params = params,
     .label = "api-timeout",
     .severity = "high",

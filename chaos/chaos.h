@@ -293,6 +293,7 @@ typedef enum {
     CHAOS_FAULT_LIST,           /* the list of posts */
     CHAOS_FAULT_CREATE,         /* a new post */
     CHAOS_FAULT_LIFETIME,       /* a new token */
+    CHAOS_FAULT_POOL,           /* a wait for a connection: it is counted */
     CHAOS_FAULTS
 } chaos_fault_e;
 
@@ -310,10 +311,9 @@ typedef struct chaos_figures_t {
     apr_uint64_t status_5xx;
     apr_uint64_t pool_timeouts; /* requests that got no connection */
     apr_uint64_t waiting_peak;  /* requests waiting for one, at most */
-    apr_interval_time_t waited; /* for so long at a stretch, some did */
     apr_uint64_t bitten;        /* requests that met the fault point */
     apr_uint64_t felt;          /* those of them that users felt: answered
-                                 * with a failure, or very slowly */
+                                 * with a failure, or after long */
     apr_interval_time_t p50, p95, p99;  /* of all requests */
     apr_uint64_t rss;           /* bytes, at most */
     double cpu_percent;         /* of the CPUs granted */
@@ -325,6 +325,8 @@ struct chaos_scenario_t {
     const char *title;          /* "DB Connection Failure" */
     const char *summary;        /* one sentence for help and catalogue */
     const char *signal;         /* what is to be seen when it works */
+    const char *const *symptoms;    /* types of the log's lines that tell of
+                                     * it; ends with NULL */
     const chaos_param_t *params;    /* ends with a NULL name; may be NULL */
 
     /* For the ledger, never for the log. */

@@ -100,11 +100,14 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = { "DB CONNECTION ERROR", NULL };
+
 const chaos_scenario_t chaos_db_fail = {
     .name = "db-fail",
     .title = "DB Connection Failure",
     .summary = "Connects to the database at an endpoint where none answers.",
     .signal = "log: DB CONNECTION ERROR with SequelizeConnectionError",
+    .symptoms = symptoms,
     .params = params,
     .label = "db-failure",
     .severity = "critical",

@@ -215,11 +215,14 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = { "CPU ERROR", NULL };
+
 const chaos_scenario_t chaos_high_cpu = {
     .name = "high-cpu",
     .title = "High CPU",
     .summary = "Keeps the CPUs busy with loops that lead to nothing.",
     .signal = "log: CPU ERROR with CPU usage: NN%",
+    .symptoms = symptoms,
     .params = params,
     .label = "high-cpu",
     .severity = "high",

@@ -67,11 +67,14 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = { "JWT ERROR", NULL };
+
 const chaos_scenario_t chaos_jwt_expiry = {
     .name = "jwt-expiry",
     .title = "JWT Expiry",
     .summary = "Signs a token that is expired when it is used.",
     .signal = "log: JWT ERROR with TokenExpiredError",
+    .symptoms = symptoms,
     .params = params,
     .label = "jwt-expiry",
     .severity = "medium",

@@ -186,12 +186,17 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = {
+    "MEMORY WARNING", "MEMORY CRITICAL", "MEMORY ERROR", NULL
+};
+
 const chaos_scenario_t chaos_memory_leak = {
     .name = "memory-leak",
     .title = "Memory Leak",
     .summary = "Fills the memory of the process, bit by bit.",
     .signal = "log: MEMORY WARNING, MEMORY CRITICAL, then MEMORY ERROR with "
               "JavaScript heap out of memory",
+    .symptoms = symptoms,
     .params = params,
     .label = "memory-leak",
     .severity = "critical",

@@ -13,8 +13,6 @@
 #define TELL_EVERY apr_time_from_msec(200)
 /* How long to leave a database alone that can't be had. */
 #define RETRY_AFTER apr_time_from_sec(1)
-/* What a user calls long. */
-#define LONG_WAIT apr_time_from_sec(1)
 /* Longer than any incident. */
 #define AS_LONG_AS_IT_TAKES apr_time_from_sec(24 * 3600)
 
@@ -213,22 +211,15 @@ static apr_status_t work(chaos_host_t *host, const chaos_args_t *args,
 static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
                 const chaos_args_t *args, const char **why, apr_pool_t *pool)
 {
+    (void)before;
     (void)args;
     (void)pool;
-    if (during->pool_timeouts > 0) {
+    if (during->felt > 0 || during->pool_timeouts > 0) {
         return 1;
     }
-    if (during->waiting_peak == 0) {
-        *why = "no request waited for a connection";
-        return 0;
-    }
-    /* Those who wait still are in no count of requests yet. */
-    if (during->waited >= LONG_WAIT
-        || (during->p95 >= 2 * before->p95
-            && during->p95 >= apr_time_from_msec(100))) {
-        return 1;
-    }
-    *why = "requests waited for a connection, but none for long";
+    *why = during->bitten == 0 && during->waiting_peak == 0
+           ? "no request waited for a connection"
+           : "requests waited for a connection, but none for long";
     return 0;
 }
 
@@ -246,17 +237,22 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = { "POOL WARNING", "POOL ERROR", NULL };
+
 const chaos_scenario_t chaos_pool_exhaustion = {
     .name = "pool-exhaustion",
     .title = "Pool Exhaustion",
     .summary = "Lends all connections of the pool to slow queries.",
-    .signal = "log: POOL ERROR with ResourceRequest timed out",
+    .signal = "log: POOL WARNING with waiting for a connection, then POOL "
+              "ERROR with ResourceRequest timed out",
+    .symptoms = symptoms,
     .params = params,
     .label = "pool-exhaustion",
     .severity = "critical",
     .diagnosis_en = "raise the number of ECS tasks",
     .diagnosis_ko = "ECS Task 수 증가 권장",
     .run = run,
+    .fault = CHAOS_FAULT_POOL,
     .where = CHAOS_EVERY_CHILD,
     .work = work,
     .felt = felt

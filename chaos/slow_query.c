@@ -312,12 +312,15 @@ static const chaos_param_t params[] = {
     { .name = NULL }
 };
 
+static const char *const symptoms[] = { "PERFORMANCE ERROR", NULL };
+
 const chaos_scenario_t chaos_slow_query = {
     .name = "slow-query",
     .title = "Slow Query (N+1)",
     .summary = "Looks up the author of each post by itself, without an "
                "index.",
     .signal = "log: PERFORMANCE ERROR with Query execution time",
+    .symptoms = symptoms,
     .params = params,
     .label = "slow-query",
     .severity = "medium",

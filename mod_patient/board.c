@@ -36,6 +36,9 @@ typedef struct board_t {
     apr_time_t started;
     board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
     apr_uint64_t counters[BOARD_COUNTERS];
+    apr_uint64_t longest;               /* microseconds, ever */
+    apr_uint64_t windows[BOARD_WINDOWS];
+    apr_uint32_t waiting_told;          /* this stretch of waiting was */
     child_t children[CHILDREN_MAX];
     ratelimit_t failures;
 } board_t;
@@ -99,6 +102,24 @@ void board_child_enter(apr_pool_t *pchild)
     /* More children than places: this one's gauges are not shown. */
 }
 
+static apr_uint32_t count_waiting(void)
+{
+    apr_uint32_t count = 0;
+    int i;
+
+    for (i = 0; i < CHILDREN_MAX; i++) {
+        count += apr_atomic_read32(&board->children[i].pool.waiting);
+    }
+    return count;
+}
+
+static void end_waiting(void)
+{
+    if (apr_atomic_read32(&board->waiting_told) && count_waiting() == 0) {
+        apr_atomic_set32(&board->waiting_told, 0);
+    }
+}
+
 int board_child_leave(pid_t pid)
 {
     int i, found = 0;
@@ -118,6 +139,7 @@ int board_child_leave(pid_t pid)
             found = 1;
         }
     }
+    end_waiting();
     return found;
 }
 
@@ -163,6 +185,14 @@ void board_pool_use(int step)
 void board_pool_wait(int step)
 {
     apr_atomic_add32(&self->pool.waiting, (apr_uint32_t)step);
+    if (step < 0) {
+        end_waiting();
+    }
+}
+
+int board_waiting_tell(void)
+{
+    return apr_atomic_cas32(&board->waiting_told, 1, 0) == 0;
 }
 
 /* ---- counters ---- */
@@ -177,10 +207,20 @@ static int class_of(int status)
     return status < 300 ? 0 : status < 400 ? 1 : status < 500 ? 2 : 3;
 }
 
+int board_bucket(apr_interval_time_t duration)
+{
+    int bucket = 0;
+
+    while (bucket < BOARD_BUCKETS - 1 && duration > board_bounds[bucket]) {
+        bucket++;
+    }
+    return bucket;
+}
+
 void board_request(int route, int status, apr_interval_time_t duration)
 {
     board_histogram_t *histogram;
-    int bucket = 0;
+    int i;
 
     if (board == NULL) {
         return;
@@ -189,11 +229,23 @@ void board_request(int route, int status, apr_interval_time_t duration)
         route = BOARD_ROUTES_MAX - 1;
     }
     histogram = &board->requests[route][class_of(status)];
-    while (bucket < BOARD_BUCKETS - 1 && duration > board_bounds[bucket]) {
-        bucket++;
+    /* Before it is counted: who sees the count, sees how long it was. */
+    shared_raise(&board->longest, (apr_uint64_t)duration);
+    for (i = 0; i < BOARD_WINDOWS; i++) {
+        shared_raise(&board->windows[i], (apr_uint64_t)duration);
     }
-    apr_atomic_inc64(&histogram->buckets[bucket]);
+    apr_atomic_inc64(&histogram->buckets[board_bucket(duration)]);
     apr_atomic_add64(&histogram->sum, (apr_uint64_t)duration);
+}
+
+apr_interval_time_t board_longest(board_window_e window)
+{
+    return (apr_interval_time_t)apr_atomic_read64(&board->windows[window]);
+}
+
+apr_interval_time_t board_longest_take(board_window_e window)
+{
+    return (apr_interval_time_t)apr_atomic_xchg64(&board->windows[window], 0);
 }
 
 /* ---- sums ---- */
@@ -288,6 +340,7 @@ void board_sum(board_sums_t *sums)
     sums->db_failures = apr_atomic_read64(
         &board->counters[BOARD_DB_FAILURES]);
     add_requests(sums);
+    sums->longest = (apr_interval_time_t)apr_atomic_read64(&board->longest);
     add_memory(sums, board->parent);
     add_cpu(sums, board->parent, 1);
     for (i = 0; i < CHILDREN_MAX; i++) {
@@ -341,4 +394,5 @@ int board_may_log(const char *type, const char *code,
 void board_forget_failures(void)
 {
     ratelimit_forget(&board->failures);
+    apr_atomic_set32(&board->waiting_told, 0);
 }

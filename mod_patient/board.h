@@ -37,6 +37,7 @@ typedef struct board_pool_t {
 /** Everything, added up at one moment. */
 typedef struct board_sums_t {
     board_histogram_t requests[BOARD_ROUTES_MAX][BOARD_CLASSES];
+    apr_interval_time_t longest;    /* duration of a request, at most */
     apr_uint64_t pool_timeouts;
     apr_uint64_t pool_refused;
     apr_uint64_t db_failures;
@@ -50,6 +51,14 @@ typedef struct board_sums_t {
     apr_uint64_t cpu_system;        /* of children that ended included */
     apr_time_t started;             /* steady: when the server first did */
 } board_sums_t;
+
+/** Windows of time of which the longest duration is kept: since the last
+ * METRICS line, and since the last memory of figures. */
+typedef enum {
+    BOARD_WINDOW_METRICS,
+    BOARD_WINDOW_MEMORY,
+    BOARD_WINDOWS
+} board_window_e;
 
 typedef enum {
     BOARD_POOL_TIMEOUTS,
@@ -80,8 +89,16 @@ void board_watch_leave(void);
 
 void board_count(board_counter_e counter);
 
+/** The bucket that a duration belongs in. */
+int board_bucket(apr_interval_time_t duration);
+
 /** One request ended. */
 void board_request(int route, int status, apr_interval_time_t duration);
+
+/** The longest duration in a window so far; and the same, beginning a new
+ * window, for the one who keeps it. */
+apr_interval_time_t board_longest(board_window_e window);
+apr_interval_time_t board_longest_take(board_window_e window);
 
 /** One request of a user's began (+1) or ended (-1) in this child. */
 void board_inflight(int step);
@@ -97,6 +114,10 @@ int board_inflight_here(void);
 void board_pool_max(int max);
 void board_pool_use(int step);
 void board_pool_wait(int step);
+
+/** Whether somebody may say that requests wait: once in a stretch, which ends
+ * when nobody waits any more, in any child. */
+int board_waiting_tell(void);
 
 /** Adds everything up; reads /proc for memory and CPU of each child. */
 void board_sum(board_sums_t *sums);
@@ -117,7 +138,8 @@ void board_log_pulse(apr_interval_time_t pulse);
 int board_may_log(const char *type, const char *code,
                   apr_uint64_t *suppressed);
 
-/** From now on every failure is a first one again. */
+/** From now on every failure is a first one again, and a stretch of waiting
+ * that goes on may be told again. */
 void board_forget_failures(void);
 
 #endif

@@ -89,12 +89,17 @@ int emf_is_due(apr_interval_time_t every)
 void emf_round(const board_sums_t *board, apr_interval_time_t every)
 {
     chaos_figures_t figures;
+    apr_interval_time_t longest;
     figures_sums_t sums;
 
     if (!emf_is_due(every)) {
         return;
     }
     figures_take(&sums, board);
+    longest = board_longest_take(BOARD_WINDOW_METRICS);
+    if (longest > 0) {
+        sums.longest = longest;
+    }
     if (last->at != 0) {
         figures_compare(&figures, last, &sums);
         write_line(&figures, board);

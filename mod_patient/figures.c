@@ -14,6 +14,7 @@ void figures_take(figures_sums_t *sums, const board_sums_t *board)
 
     memset(sums, 0, sizeof(*sums));
     sums->at = vitals_now();
+    sums->longest = board->longest;
     sums->pool_timeouts = board->pool_timeouts + board->pool_refused;
     sums->cpu = (apr_interval_time_t)(board->cpu_user + board->cpu_system);
     for (route = 0; route < BOARD_ROUTES_MAX; route++) {
@@ -32,7 +33,15 @@ void figures_take(figures_sums_t *sums, const board_sums_t *board)
     }
 }
 
+/* Where a bucket ends, and the last one, at what was really seen. */
+static apr_interval_time_t end_of(int bucket, apr_interval_time_t longest)
+{
+    return bucket < BOARD_BUCKETS - 1 && board_bounds[bucket] < longest
+        ? board_bounds[bucket] : longest;
+}
+
 apr_interval_time_t figures_quantile(const apr_uint64_t *buckets,
+                                     apr_interval_time_t longest,
                                      double share)
 {
     double total = 0, count = 0;
@@ -42,18 +51,18 @@ apr_interval_time_t figures_quantile(const apr_uint64_t *buckets,
     for (i = 0; i < BOARD_BUCKETS; i++) {
         total += (double)buckets[i];
     }
-    for (i = 0; i < BOARD_BUCKETS - 1; i++) {
+    for (i = 0; i < BOARD_BUCKETS && low < longest; i++) {
         double here = (double)buckets[i];
 
         if (here > 0 && count + here >= share * total) {
             return low + (apr_interval_time_t)(
-                (double)(board_bounds[i] - low)
+                (double)(end_of(i, longest) - low)
                 * (share * total - count) / here);
         }
         count += here;
-        low = board_bounds[i];
+        low = end_of(i, longest);
     }
-    return total > 0 ? low : 0;
+    return total > 0 ? longest : 0;
 }
 
 static void subtract(apr_uint64_t *buckets, const figures_sums_t *from,
@@ -77,12 +86,25 @@ void figures_compare(chaos_figures_t *figures, const figures_sums_t *from,
     figures->status_4xx = to->status_4xx - from->status_4xx;
     figures->status_5xx = to->status_5xx - from->status_5xx;
     figures->pool_timeouts = to->pool_timeouts - from->pool_timeouts;
-    figures->p50 = figures_quantile(buckets, 0.5);
-    figures->p95 = figures_quantile(buckets, 0.95);
-    figures->p99 = figures_quantile(buckets, 0.99);
+    figures->p50 = figures_quantile(buckets, to->longest, 0.5);
+    figures->p95 = figures_quantile(buckets, to->longest, 0.95);
+    figures->p99 = figures_quantile(buckets, to->longest, 0.99);
     figures->cpu_percent = span > 0
         ? 100 * (double)(to->cpu - from->cpu) / ((double)span * grant_cpus())
         : 0;
+}
+
+apr_interval_time_t figures_longest(const figures_memory_t *memory)
+{
+    apr_interval_time_t longest = board_longest(BOARD_WINDOW_MEMORY);
+    int i;
+
+    for (i = 0; i < FIGURES_MEMORIES; i++) {
+        if (memory->sums[i].longest > longest) {
+            longest = memory->sums[i].longest;
+        }
+    }
+    return longest;
 }
 
 const figures_sums_t *figures_oldest(const figures_memory_t *memory,

@@ -10,21 +10,18 @@
 #include <apr_strings.h>
 #include <unixd.h>
 
-#include "log/context.h"
+#include "incident_book.h"
 #include "shared.h"
 #include "vitals.h"
 
-#define SCENARIOS_MAX 32
+/* How long requests that met an incident are waited for at its end: all of
+ * them, or the first, without which nothing is known of it yet. */
+#define ALL_PATIENCE apr_time_from_sec(1)
+#define FIRST_PATIENCE apr_time_from_sec(35)
 
-typedef struct ward_book_t {
-    apr_uint32_t faults[CHAOS_FAULTS];
-    apr_uint32_t live[SCENARIOS_MAX];   /* slot's number + 1, or 0 */
-    figures_memory_t memory;
-    incident_t slots[INCIDENT_SLOTS];
-} ward_book_t;
+static incident_book_t *book;
 
-static ward_book_t *book;
-
+incident_book_t *incident_book;
 apr_uint32_t *incident_faults;
 
 apr_status_t incident_open(server_rec *s)
@@ -32,12 +29,13 @@ apr_status_t incident_open(server_rec *s)
     void *memory;
     int is_new;
     apr_status_t rv = shared_open(&memory, &is_new, "mod_patient.incidents",
-                                  sizeof(ward_book_t), s);
+                                  sizeof(incident_book_t), s);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
     book = memory;
+    incident_book = book;
     incident_faults = book->faults;
     /* A restart that is not graceful has ended all children, and a patient
      * that starts is healthy. */
@@ -100,6 +98,35 @@ incident_t *incident_of(const chaos_scenario_t *scenario)
     apr_uint32_t live = apr_atomic_read32(&book->live[index_of(scenario)]);
 
     return live ? &book->slots[live - 1] : NULL;
+}
+
+incident_t *incident_last(const chaos_scenario_t *scenario)
+{
+    incident_t *last = NULL;
+    int i;
+
+    for (i = 0; i < INCIDENT_SLOTS; i++) {
+        incident_t *slot = &book->slots[i];
+
+        if (state_of(slot) >= INCIDENT_RECOVERED
+            && incident_scenario(slot) == scenario
+            && (last == NULL || slot->ended > last->ended)) {
+            last = slot;
+        }
+    }
+    return last;
+}
+
+apr_time_t incident_time(const incident_t *incident, apr_uint64_t moment)
+{
+    if (moment == 0) {
+        return 0;
+    }
+    /* Who wrote a line may note so while another ends the incident. */
+    if (incident->ended != 0 && moment > incident->ended) {
+        moment = incident->ended;
+    }
+    return incident->armed + (apr_time_t)moment - incident->begun;
 }
 
 const chaos_scenario_t *incident_scenario(const incident_t *incident)
@@ -183,9 +210,12 @@ static void look_back(incident_t *incident)
 
     board_sum(&board);
     figures_take(&incident->sums, &board);
+    incident->sums.longest = figures_longest(&book->memory);
     figures_compare(&incident->before,
                     figures_oldest(&book->memory, &incident->sums),
                     &incident->sums);
+    /* What follows has a histogram of its own. */
+    memset(incident->sums.buckets, 0, sizeof(incident->sums.buckets));
     incident->before.rss = board.rss;
     incident->before.waiting_peak = board.pool.waiting;
     incident->rss_peak = board.rss;
@@ -207,7 +237,8 @@ static apr_status_t fill(incident_t *slot, const incident_order_t *order)
     slot->once = order->once;
     slot->memory_budget = order->memory_budget;
     chaos_args_pack(order->args, slot->args);
-    slot->until = vitals_now() + order->span;
+    slot->begun = vitals_now();
+    slot->until = slot->begun + order->span;
     slot->armed = apr_time_now();
     slot->prepared = order->scenario->prepare == NULL;
     look_back(slot);
@@ -281,21 +312,33 @@ int incident_halt(void)
     return count;
 }
 
+void incident_stamp(apr_uint64_t *moment)
+{
+    apr_atomic_cas64(moment, (apr_uint64_t)vitals_now(), 0);
+}
+
 void incident_advance(incident_t *incident, incident_state_e state)
 {
     apr_uint32_t now;
 
     while ((now = state_of(incident)) >= INCIDENT_ARMED && now < state) {
+        /* First the moment, for those who see the state. */
+        incident_stamp(&incident->injected);
+        if (state == INCIDENT_WITNESSED) {
+            incident_stamp(&incident->witnessed);
+        }
         if (apr_atomic_cas32(&incident->state, state, now) == now) {
             if (now < INCIDENT_INJECTED) {
-                incident->injected = apr_time_now();
-            }
-            if (state == INCIDENT_WITNESSED) {
-                incident->witnessed = apr_time_now();
+                board_forget_failures();    /* what came before was not its */
             }
             return;
         }
     }
+}
+
+void incident_finish(incident_t *incident)
+{
+    incident_stamp(&incident->finished);
 }
 
 void incident_close(incident_t *incident, incident_state_e state,
@@ -305,41 +348,64 @@ void incident_close(incident_t *incident, incident_state_e state,
 
     incident_bend(incident, 0);
     apr_cpystrn(incident->why, why ? why : "", sizeof(incident->why));
-    incident->ended = apr_time_now();
+    incident_stamp(&incident->ended);
     apr_atomic_set32(&incident->state, state);
     apr_atomic_cas32(&book->live[incident->scenario], 0, number);
 }
 
 /* ---- who works ---- */
 
-int incident_work(incident_t *incident, int step)
+int incident_take_place(apr_uint32_t *places, int step)
 {
     apr_uint32_t pid = (apr_uint32_t)getpid();
     int i;
 
     for (i = 0; i < INCIDENT_WORKERS; i++) {
-        if (step > 0
-            ? apr_atomic_cas32(&incident->workers[i], pid, 0) == 0
-            : apr_atomic_cas32(&incident->workers[i], 0, pid) == pid) {
-            if (step > 0) {
-                apr_atomic_set32(&incident->started, 1);
-            }
+        if (step > 0 ? apr_atomic_cas32(&places[i], pid, 0) == 0
+                     : apr_atomic_cas32(&places[i], 0, pid) == pid) {
             return 1;
         }
     }
     return 0;
 }
 
-int incident_has_workers(incident_t *incident)
+static int is_empty(apr_uint32_t *places)
 {
     int i;
 
     for (i = 0; i < INCIDENT_WORKERS; i++) {
-        if (apr_atomic_read32(&incident->workers[i]) != 0) {
-            return 1;
+        if (apr_atomic_read32(&places[i]) != 0) {
+            return 0;
         }
     }
-    return 0;
+    return 1;
+}
+
+int incident_work(incident_t *incident, int step)
+{
+    int has_place = incident_take_place(incident->workers, step);
+
+    if (has_place && step > 0) {
+        apr_atomic_set32(&incident->started, 1);
+    }
+    return has_place;
+}
+
+int incident_has_workers(incident_t *incident)
+{
+    return !is_empty(incident->workers);
+}
+
+int incident_is_settled(incident_t *incident)
+{
+    apr_time_t finished = (apr_time_t)apr_atomic_read64(&incident->finished);
+    int is_known = state_of(incident) == INCIDENT_WITNESSED
+        && apr_atomic_read64(&incident->told) != 0;
+
+    return finished != 0 && is_empty(incident->workers)
+        && (is_empty(incident->guests)
+            || vitals_now() >= finished + (is_known ? ALL_PATIENCE
+                                                    : FIRST_PATIENCE));
 }
 
 int incident_needs_recovery(incident_t *incident)
@@ -379,6 +445,7 @@ void incident_child_leave(pid_t pid, int died)
 
         for (j = 0; j < INCIDENT_WORKERS; j++) {
             apr_atomic_cas32(&incident->workers[j], 0, gone);
+            apr_atomic_cas32(&incident->guests[j], 0, gone);
         }
         apr_atomic_cas32(&incident->preparing, 0, gone);
         apr_atomic_cas32(&incident->recovering, 0, gone);
@@ -415,43 +482,6 @@ void incident_bend(incident_t *incident, int bend)
         apr_atomic_cas32(&book->faults[fault], 0, number);
     }
     apr_atomic_set32(&incident->bending, (apr_uint32_t)bend);
-}
-
-/* What a request carries: which slot, in which of its uses. */
-static apr_uint32_t mark_of(const incident_t *incident)
-{
-    return (incident->serial << 8)
-        | (apr_uint32_t)(incident - book->slots + 1);
-}
-
-void incident_bite(incident_t *incident)
-{
-    request_rec *r = context_current();
-
-    apr_atomic_inc64(&incident->bitten);
-    incident_advance(incident, INCIDENT_INJECTED);
-    if (r != NULL) {
-        context_request(r)->mark = mark_of(incident);
-    }
-}
-
-void incident_felt(incident_t *incident)
-{
-    apr_atomic_inc64(&incident->felt);
-}
-
-void incident_request_end(apr_uint32_t mark, int status, int is_slow)
-{
-    incident_t *incident = &book->slots[(mark & 0xff) - 1];
-
-    if (mark_of(incident) != mark) {
-        return;                 /* the slot has been used anew */
-    }
-    if (status >= 500
-        || (incident_scenario(incident)->fault == CHAOS_FAULT_LIST
-            && is_slow)) {
-        incident_felt(incident);
-    }
 }
 
 void incident_remember(const figures_sums_t *sums)

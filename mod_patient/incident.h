@@ -58,17 +58,23 @@ typedef struct incident_t {
     apr_uint32_t recovered;
     apr_uint32_t result;        /* incident_result_e */
     apr_uint32_t started;       /* somebody worked on it */
-    apr_uint32_t measured;      /* to its end: the figures stay */
+    apr_uint32_t measured;      /* how far its figures are, see watch.c */
     apr_uint32_t workers[INCIDENT_WORKERS];     /* pids at work on it */
+    apr_uint32_t guests[INCIDENT_WORKERS];  /* pids of requests that met it
+                                             * and are not answered yet */
 
-    /* For people and for the ledger: time of day. */
-    apr_time_t armed, injected, witnessed, ended;
+    apr_time_t armed;           /* the time of day, the only one */
+    apr_time_t begun;           /* the same moment in steady time, and, 0 if
+                                 * they have not come, other such moments: */
+    apr_uint64_t injected, witnessed, told, finished, ended;
 
     apr_uint64_t bitten, felt;
     apr_uint64_t memory_budget; /* bytes that it may fill, in all children */
+    /* Durations of the requests that ended meanwhile, as far as they fell into
+     * it: the longest, in microseconds, and how many in each bucket. */
+    apr_uint64_t longest;
+    apr_uint64_t buckets[BOARD_BUCKETS];
     apr_uint64_t waiting_peak, rss_peak;
-    apr_time_t waiting_since;   /* steady; 0: nobody waits for the pool */
-    apr_interval_time_t waited; /* the longest that somebody did so far */
     figures_sums_t sums;       /* at the beginning */
     chaos_figures_t before, during;
     char why[200];              /* it was invalid */
@@ -124,6 +130,10 @@ int incident_needs_recovery(incident_t *incident);
 /** Whether its work is to end or has ended: a one-shot may before its time. */
 int incident_is_finished(incident_t *incident);
 
+/** Whether, once finished, it has no work left and no request that has met it
+ * and is still to be answered; those are waited for up to a bound. */
+int incident_is_settled(incident_t *incident);
+
 /* ---- fault points ---- */
 
 /** Bent fault points, a word each: 0, or the slot's number + 1. */
@@ -144,17 +154,6 @@ static inline incident_t *incident_at(chaos_fault_e fault)
 /** Bends or straightens the point that an incident is about. */
 void incident_bend(incident_t *incident, int bend);
 
-/** This thread's request has met the point. */
-void incident_bite(incident_t *incident);
-
-/** A user felt it. */
-void incident_felt(incident_t *incident);
-
-/** A request ended that had met a point. In log_transaction.
- * @param is_slow whether the log told of slow queries: what nobody could read
- *        there, nobody is to find */
-void incident_request_end(apr_uint32_t mark, int status, int is_slow);
-
 /* ---- looking ---- */
 
 /** All slots; INCIDENT_SLOTS of them. */
@@ -169,16 +168,27 @@ incident_t *incident_by_id(const char *id);
 /** The live incident of a scenario, or NULL. */
 incident_t *incident_of(const chaos_scenario_t *scenario);
 
+/** The one of a scenario that ended last, or NULL. */
+incident_t *incident_last(const chaos_scenario_t *scenario);
+
 /** Its scenario. */
 const chaos_scenario_t *incident_scenario(const incident_t *incident);
 
 /** Its arguments, from pool. */
 chaos_args_t *incident_args(const incident_t *incident, apr_pool_t *pool);
 
+/** The time of day of one of its moments, counted from its beginning by the
+ * steady clock: in order, whatever the clock of the machine was set to.
+ * @param moment steady; 0: has not come, and that is the answer, too */
+apr_time_t incident_time(const incident_t *incident, apr_uint64_t moment);
+
 /** "armed", "injected", ... */
 const char *incident_state_name(const incident_t *incident);
 
 /* ---- figures, by who watches (watch.c) ---- */
+
+/** Notes that it is finished, if it is not noted yet. */
+void incident_finish(incident_t *incident);
 
 /** Moves on to a state, if it is not there or further yet. */
 void incident_advance(incident_t *incident, incident_state_e state);

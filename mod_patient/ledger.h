@@ -22,6 +22,19 @@ void ledger_add(const incident_t *incident);
  * reference. */
 json_t *ledger_evidence(const incident_t *incident);
 
+/** Adds the moments of an incident to an object, as times of day; null for one
+ * that has not come. */
+void ledger_add_times(json_t *object, const incident_t *incident);
+
+/**
+ * What the ledger holds, a JSON object a line, newest last: the end of the
+ * file, or, where none is kept, what this server's memory has.
+ * @param text from pool
+ * @return APR_SUCCESS or why the file cannot be read
+ */
+apr_status_t ledger_read(const char **text, apr_size_t *len,
+                         apr_pool_t *pool);
+
 /** Its arguments: a new reference. */
 json_t *ledger_parameters(const incident_t *incident, apr_pool_t *pool);
 

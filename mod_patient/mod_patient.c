@@ -27,6 +27,7 @@
 #include "http/reply.h"
 #include "http/transaction.h"
 #include "incident.h"
+#include "incident_impact.h"
 #include "ledger.h"
 #include "log/context.h"
 #include "log/errorlog.h"
@@ -193,6 +194,7 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
             ptemp, "PatientLedger: %s cannot be written: %pm",
             patient_conf(home)->ledger, &rv));
     }
+    errorlog_observe(incident_tell);
     status_open(home);
     make_room();
     announce();

@@ -14,6 +14,15 @@
 /** The handler's name, as in "SetHandler patient". */
 #define PATIENT_HANDLER "patient"
 
+/** What a request has met that is wrong on purpose; see incident_impact.h. */
+typedef struct patient_meeting_t {
+    apr_uint32_t mark;          /* which incident */
+    int has_place;              /* the incident waits for the request */
+    int has_felt;               /* the request is counted as one that felt */
+} patient_meeting_t;
+
+#define PATIENT_MEETINGS 4
+
 /** The module's own record of a request; see log/context.h. */
 typedef struct patient_request_t {
     const char *id;             /* X-Request-Id: taken over, or made */
@@ -25,7 +34,8 @@ typedef struct patient_request_t {
     int is_operators;           /* of who is in charge: no line but at debug,
                                  * and in no figure */
     int is_slow;                /* the log says that its queries were */
-    apr_uint32_t mark;          /* incident.h: which it met; 0: none */
+    int met;                    /* how many of these there are: */
+    patient_meeting_t meetings[PATIENT_MEETINGS];
 } patient_request_t;
 
 /* The one symbol that the .so shows; all else is hidden by the compiler. */

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include <apr_atomic.h>
 #include <apr_shm.h>
 #include <http_config.h>
 
@@ -37,4 +38,18 @@ apr_status_t shared_open(void **memory, int *is_new, const char *key,
     }
     *memory = kept->memory;
     return APR_SUCCESS;
+}
+
+void shared_raise(apr_uint64_t *word, apr_uint64_t value)
+{
+    apr_uint64_t there = apr_atomic_read64(word);
+
+    while (there < value) {
+        apr_uint64_t found = apr_atomic_cas64(word, value, there);
+
+        if (found == there) {
+            return;
+        }
+        there = found;
+    }
 }

@@ -16,4 +16,7 @@
 apr_status_t shared_open(void **memory, int *is_new, const char *key,
                          apr_size_t size, server_rec *s);
 
+/** Raises a word to value, if it is lower. Any thread of any process. */
+void shared_raise(apr_uint64_t *word, apr_uint64_t value);
+
 #endif

@@ -36,28 +36,24 @@
 
 static server_rec *watched;
 
-/* For how long at a stretch there was somebody who waited for the pool. */
-static void update_waiting(incident_t *incident, int waiting, apr_time_t now)
-{
-    if (waiting == 0) {
-        incident->waiting_since = 0;
-        return;
-    }
-    if (incident->waiting_since == 0) {
-        incident->waiting_since = now;
-    }
-    if (now - incident->waiting_since > incident->waited) {
-        incident->waited = now - incident->waiting_since;
-    }
-}
+/* How far the figures of an incident are. */
+enum { FIGURES_GO_ON, FIGURES_SETTLE, FIGURES_FINAL };
 
 static void update(incident_t *incident, const board_sums_t *board)
 {
+    double cpu = incident->during.cpu_percent;
+    int i;
     figures_sums_t now;
 
     figures_take(&now, board);
-    update_waiting(incident, (int)board->pool.waiting, now.at);
+    for (i = 0; i < BOARD_BUCKETS; i++) {
+        now.buckets[i] = apr_atomic_read64(&incident->buckets[i]);
+    }
+    now.longest = (apr_interval_time_t)apr_atomic_read64(&incident->longest);
     figures_compare(&incident->during, &incident->sums, &now);
+    if (incident->measured == FIGURES_SETTLE) {
+        incident->during.cpu_percent = cpu;     /* its work is over */
+    }
     if (board->pool.waiting > incident->waiting_peak) {
         incident->waiting_peak = board->pool.waiting;
     }
@@ -65,7 +61,6 @@ static void update(incident_t *incident, const board_sums_t *board)
         incident->rss_peak = board->rss;
     }
     incident->during.waiting_peak = incident->waiting_peak;
-    incident->during.waited = incident->waited;
     incident->during.rss = incident->rss_peak;
     incident->during.memory_budget = incident->memory_budget;
     incident->during.bitten = apr_atomic_read64(&incident->bitten);
@@ -90,36 +85,30 @@ static int is_felt(incident_t *incident, const char **why, apr_pool_t *pool)
 static int is_abandoned(incident_t *incident)
 {
     return incident->once && !apr_atomic_read32(&incident->started)
-        && apr_time_now() > incident->armed + BEGIN_PATIENCE;
+        && vitals_now() > incident->begun + BEGIN_PATIENCE;
 }
 
-static void watch_incident(incident_t *incident, const board_sums_t *board,
-                           apr_pool_t *pool)
+/* Once more after the end: its last requests have been counted by then.
+ * @return whether the figures are final */
+static int close_figures(incident_t *incident, const board_sums_t *board)
+{
+    incident_finish(incident);
+    if (incident->measured == FIGURES_FINAL) {
+        return 1;
+    }
+    update(incident, board);
+    if (incident_is_settled(incident)) {
+        incident->measured++;
+    }
+    return incident->measured == FIGURES_FINAL;
+}
+
+static void judge(incident_t *incident, apr_pool_t *pool)
 {
     const char *why = NULL;
     int felt;
 
-    if (!incident->measured) {
-        update(incident, board);
-        incident->measured = incident_is_finished(incident)
-            && !incident_has_workers(incident);
-        if (incident->measured) {
-            return;             /* its last request is just being counted */
-        }
-    }
     incident->during.felt = apr_atomic_read64(&incident->felt);
-    if (!incident_is_finished(incident)) {
-        if (is_felt(incident, &why, pool)) {
-            incident_advance(incident, INCIDENT_WITNESSED);
-        }
-        if (!is_abandoned(incident)) {
-            return;
-        }
-    }
-    incident_bend(incident, 0);
-    if (incident_has_workers(incident) || incident_needs_recovery(incident)) {
-        return;
-    }
     felt = apr_atomic_read32(&incident->state) == INCIDENT_WITNESSED
         || is_felt(incident, &why, pool);
     if (felt) {
@@ -128,6 +117,24 @@ static void watch_incident(incident_t *incident, const board_sums_t *board,
     incident_close(incident, felt ? INCIDENT_RECOVERED : INCIDENT_INVALID,
                    felt ? NULL : why);
     ledger_add(incident);
+}
+
+static void watch_incident(incident_t *incident, const board_sums_t *board,
+                           apr_pool_t *pool)
+{
+    const char *why;
+
+    if (!incident_is_finished(incident) && !is_abandoned(incident)) {
+        update(incident, board);
+        if (is_felt(incident, &why, pool)) {
+            incident_advance(incident, INCIDENT_WITNESSED);
+        }
+        return;
+    }
+    incident_bend(incident, 0);
+    if (close_figures(incident, board) && !incident_needs_recovery(incident)) {
+        judge(incident, pool);
+    }
 }
 
 /* Percent of the CPUs at which to worry: lower while somebody burns less on
@@ -209,6 +216,7 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
     }
     if (!live && now >= remembered + REMEMBER_EVERY) {
         figures_take(&sums, &board);
+        sums.longest = board_longest_take(BOARD_WINDOW_MEMORY);
         incident_remember(&sums);
         remembered = now;
     }

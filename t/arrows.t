@@ -80,6 +80,8 @@ sub room ($file) {
     return 'cli' if $file =~ m{\Achaos/cli/};
     return $1 if $file =~ m{\A(chaos|doctor)/};
     return $1 if $file =~ m{\Amod_patient/(\w+)/};
+    # One room in several files.
+    return $1 if $file =~ m{\Amod_patient/(incident)(?:_\w+)?\.[ch]\z};
     return $1 if $file =~ m{\Amod_patient/(\w+)\.[ch]\z};
     return '?';
 }

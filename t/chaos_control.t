@@ -25,6 +25,7 @@ subtest 'the catalogue has all seven, with what they take' => sub {
         has_shape($found{$name}, {
             name => $name, title => STRING, summary => STRING,
             signal => STRING, open => TRUE, running => NULL,
+            last => sub ($v) { 1 },
             parameters => [{ name => STRING, help => STRING, type => STRING,
                 default => sub ($v) { 1 }, '...' => 1 }],
         }, $name);
@@ -41,7 +42,7 @@ subtest 'an incident is 202, with where to look at it' => sub {
         id => qr/\A[0-9a-f]{16}\z/, scenario => 'jwt-expiry',
         kind => 'incident', state => 'armed', recovering => FALSE,
         armedAt => TIME, injectedAt => NULL, witnessedAt => NULL,
-        endedAt => NULL, endsAt => TIME,
+        toldAt => NULL, endedAt => NULL, endsAt => TIME,
         parameters => { lifetime_s => '3' },
         evidence => { before => {%FIGURES}, during => {%FIGURES} },
     }, 'what it is');
@@ -188,7 +189,8 @@ subtest 'what is not there is 404, another method 405' => sub {
         '/api/chaos' => 'GET, HEAD, OPTIONS',
         '/api/chaos/incidents' => 'GET, HEAD, OPTIONS',
         '/api/chaos/halt' => 'POST, OPTIONS',
-        '/api/chaos/high-cpu' => 'POST, DELETE, OPTIONS',
+        '/api/chaos/ledger' => 'GET, HEAD, OPTIONS',
+        '/api/chaos/high-cpu' => 'GET, HEAD, POST, DELETE, OPTIONS',
     );
     for my $path (sort keys %allowed) {
         my $answer = request(PUT => $path);
@@ -204,6 +206,49 @@ subtest 'a one-shot and an incident of another kind run side by side' => sub {
         'no user feels a one-shot');
     halt();
     is(incident($id)->{state}, 'invalid', 'the incident ended');
+};
+
+subtest 'one scenario: what it takes, what runs, what ran last' => sub {
+    my $id = arm('jwt-expiry', { duration_s => 30 });
+    for (1 .. ASK_ALL) {
+        my $one = request(GET => '/api/chaos/jwt-expiry');
+        is_json($one, 200, 'it is told') or last;
+        is($one->json->{running}{id}, $id, 'what runs') or last;
+    }
+    request(DELETE => '/api/chaos/jwt-expiry');
+    await_end($id);
+    my $one = request(GET => '/api/chaos/jwt-expiry')->json;
+    my ($entry) = grep { $_->{name} eq 'jwt-expiry' }
+        @{ request(GET => '/api/chaos')->json->{scenarios} };
+    is_deeply($one, $entry, 'as in the catalogue');
+    is($one->{running}, undef, 'nothing runs');
+    is($one->{last}{id}, $id, 'the last');
+    is_error(request(GET => "/api/chaos/$_"), 404, qr/./, $_)
+        for qw(no-such-thing jwt-expiry/x);
+};
+
+subtest 'the ledger, where no file keeps it: what is remembered' => sub {
+    my $answer = request(GET => '/api/chaos/ledger');
+    my @entries = map { JSON::PP->new->utf8->decode($_) }
+        split /\n/, $answer->body;
+    my @over = grep { defined $_->{endedAt} } reverse @{
+        request(GET => '/api/chaos/incidents')->json->{incidents} };
+
+    is($answer->status, 200, 'answered');
+    is(join(' ', sort map { $_->{id} } @entries),
+        join(' ', sort map { $_->{id} } @over), 'all that is over');
+    is(join(' ', map { $_->{endedAt} } @entries),
+        join(' ', sort map { $_->{endedAt} } @entries), 'newest last');
+    my ($entry) = grep { $_->{state} eq 'recovered' } @entries;
+    has_shape($entry, {
+        id => STRING, label => STRING, kind => STRING,
+        state => 'recovered', start => TIME, end => TIME,
+        parameters => { '...' => 1 }, severity => STRING,
+        evidence => { before => {%FIGURES}, during => {%FIGURES} },
+        diagnosis => { en => STRING, ko => STRING }, armedAt => TIME,
+        injectedAt => TIME, witnessedAt => TIME, toldAt => TIME,
+        endedAt => TIME,
+    }, 'an entry');
 };
 
 subtest 'no line of the log gives it away' => sub {

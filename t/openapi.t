@@ -307,6 +307,8 @@ subtest 'one-shots, incidents and what is refused' => sub {
         ask(200, $_ => '/api/chaos/incidents/{id}', id => $id,
             token => $OPERATOR) for qw(GET HEAD);
         ask(200, GET => '/api/chaos', token => $OPERATOR);
+        ask(200, $_ => "/api/chaos/$name", token => $OPERATOR)
+            for qw(GET HEAD);
         chaos(409, $name, $_) for {}, { duration_s => 1 };
         stop($name);
         chaos(400, $name, { no_such => 1 });
@@ -321,6 +323,7 @@ subtest 'one-shots, incidents and what is refused' => sub {
         for qw(GET HEAD);
     ask(404, GET => '/api/chaos/incidents/{id}', id => '0' x 16,
         token => $OPERATOR);
+    ask(200, $_ => '/api/chaos/ledger', token => $OPERATOR) for qw(GET HEAD);
     ask(200, POST => '/api/chaos/halt', token => $OPERATOR);
 };
 

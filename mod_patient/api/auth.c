@@ -16,7 +16,7 @@
 #include "http/json.h"
 #include "http/reply.h"
 #include "http/request.h"
-#include "incident.h"
+#include "incident_impact.h"
 #include "log/errorlog.h"
 #include "store/user.h"
 

@@ -8,7 +8,6 @@
 #include "host.h"
 #include "http/json.h"
 #include "ledger.h"
-#include "vitals.h"
 
 static json_t *value_json(const chaos_value_t *value, apr_pool_t *pool)
 {
@@ -107,36 +106,29 @@ json_t *chaos_scenario_json(const chaos_scenario_t *scenario,
 /* Times are told in whole milliseconds, and an end must not be told early. */
 #define ROUND_UP 999
 
-static json_t *moment(apr_time_t time)
-{
-    return time ? json_time(time) : json_null();
-}
-
 /* The moment of its end: that it came to, or that is set. */
 static json_t *end_of(const incident_t *incident)
 {
-    return json_time(incident->ended
-                     ? incident->ended
-                     : apr_time_now() + incident->until - vitals_now()
-                       + ROUND_UP);
+    return json_time(
+        incident->ended
+        ? incident_time(incident, incident->ended)
+        : incident_time(incident, (apr_uint64_t)incident->until) + ROUND_UP);
 }
 
 json_t *chaos_incident_json(const incident_t *incident, apr_pool_t *pool)
 {
     int live = incident_is_live(incident);
-
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o}",
         "id", incident->id,
         "scenario", incident_scenario(incident)->name,
         "kind", incident->once ? "one-shot" : "incident",
         "state", incident_state_name(incident),
         "recovering", live && incident_is_over(incident),
-        "armedAt", moment(incident->armed),
-        "injectedAt", moment(incident->injected),
-        "witnessedAt", moment(incident->witnessed),
-        "endedAt", moment(incident->ended),
         "endsAt", end_of(incident),
         "parameters", ledger_parameters(incident, pool),
         "evidence", ledger_evidence(incident));
+
+    ledger_add_times(object, incident);
+    return object;
 }

@@ -10,6 +10,7 @@
 #include "http/json.h"
 #include "http/reply.h"
 #include "incident.h"
+#include "ledger.h"
 
 /* Whether the toggle of a scenario's route is on: what its place says. */
 static int is_open(const chaos_scenario_t *scenario, call_t *call)
@@ -23,32 +24,62 @@ static int is_open(const chaos_scenario_t *scenario, call_t *call)
     return open;
 }
 
+static json_t *incident_or_null(const incident_t *incident, call_t *call)
+{
+    return incident ? chaos_incident_json(incident, call->pool)
+                    : json_null();
+}
+
+static json_t *entry_json(const chaos_scenario_t *scenario, call_t *call)
+{
+    json_t *entry = chaos_scenario_json(scenario, call->conf, call->pool);
+
+    json_object_set_new(entry, "open", json_boolean(is_open(scenario, call)));
+    json_object_set_new(entry, "running",
+                        incident_or_null(incident_of(scenario), call));
+    json_object_set_new(entry, "last",
+                        incident_or_null(incident_last(scenario), call));
+    return entry;
+}
+
 int chaos_show_catalogue(call_t *call)
 {
     const chaos_scenario_t *const *scenario;
     json_t *list = json_array();
 
     for (scenario = chaos_all(); *scenario != NULL; scenario++) {
-        json_t *entry = chaos_scenario_json(*scenario, call->conf,
-                                            call->pool);
-        incident_t *incident = incident_of(*scenario);
-
-        json_object_set_new(entry, "open",
-                            json_boolean(is_open(*scenario, call)));
-        json_object_set_new(entry, "running", incident
-                            ? chaos_incident_json(incident, call->pool)
-                            : json_null());
-        json_array_append_new(list, entry);
+        json_array_append_new(list, entry_json(*scenario, call));
     }
     return reply_json(call, HTTP_OK, json_pack("{s:o}", "scenarios", list));
+}
+
+int chaos_show_scenario(call_t *call)
+{
+    const chaos_scenario_t *scenario = chaos_find(call->segment);
+
+    return scenario
+        ? reply_json(call, HTTP_OK, entry_json(scenario, call))
+        : reply_error(call, HTTP_NOT_FOUND, "No such scenario");
+}
+
+int chaos_show_ledger(call_t *call)
+{
+    const char *text;
+    apr_size_t len;
+
+    if (ledger_read(&text, &len, call->pool) != APR_SUCCESS) {
+        return reply_error(call, HTTP_INTERNAL_SERVER_ERROR,
+                           "The ledger cannot be read");
+    }
+    return reply_text(call, "application/x-ndjson; charset=utf-8", text, len);
 }
 
 static int is_newer(const void *a, const void *b)
 {
     const incident_t *const *left = a, *const *right = b;
 
-    return (*left)->armed < (*right)->armed ? 1
-        : (*left)->armed > (*right)->armed ? -1 : 0;
+    return (*left)->begun < (*right)->begun ? 1
+        : (*left)->begun > (*right)->begun ? -1 : 0;
 }
 
 int chaos_list_incidents(call_t *call)

@@ -11,6 +11,12 @@
 /** GET /api/chaos */
 int chaos_show_catalogue(call_t *call);
 
+/** GET /api/chaos/{name} */
+int chaos_show_scenario(call_t *call);
+
+/** GET /api/chaos/ledger */
+int chaos_show_ledger(call_t *call);
+
 /** GET /api/chaos/incidents */
 int chaos_list_incidents(call_t *call);
 

@@ -12,9 +12,10 @@
 #include "http/json.h"
 #include "http/reply.h"
 #include "http/request.h"
-#include "incident.h"
+#include "incident_impact.h"
 #include "log/errorlog.h"
 #include "log/symptom.h"
+#include "vitals.h"
 
 int guard_is_open(const route_t *route, request_rec *r)
 {
@@ -43,13 +44,23 @@ static void log_rejected(token_flaw_e flaw)
     errorlog_write(&event);
 }
 
+/* When an incident began, in the time of day that tokens have: the machine's
+ * clock may have been set since, and of both answers the earlier holds. */
+static apr_time_t begin_of(const incident_t *incident)
+{
+    apr_time_t now = apr_time_now() - (vitals_now() - incident->begun);
+
+    return now < incident->armed ? now : incident->armed;
+}
+
 /* A token issued while tokens are short-lived, and already expired: somebody
  * is locked out by it. */
 static void note_lockout(const token_claims_t *claims)
 {
     incident_t *incident = incident_at(CHAOS_FAULT_LIFETIME);
 
-    if (incident != NULL && claims->iat >= apr_time_sec(incident->armed)) {
+    if (incident != NULL
+        && claims->iat >= apr_time_sec(begin_of(incident))) {
         incident_felt(incident);
     }
 }

@@ -39,7 +39,8 @@ static apr_uint64_t count_all(const board_histogram_t *histogram)
 
 static json_t *quantile_json(const figures_sums_t *all, double share)
 {
-    return json_real((double)figures_quantile(all->buckets, share) / 1000);
+    return json_real((double)figures_quantile(all->buckets, all->longest,
+                                               share) / 1000);
 }
 
 static json_t *requests_json(const board_sums_t *sums)

@@ -12,7 +12,7 @@
 #include "http/json.h"
 #include "http/reply.h"
 #include "http/request.h"
-#include "incident.h"
+#include "incident_impact.h"
 #include "store/post.h"
 #include "upstream.h"
 #include "vitals.h"
@@ -104,22 +104,16 @@ static apr_status_t ask_upstream(call_t *call)
     incident_t *incident = incident_at(CHAOS_FAULT_CREATE);
     upstream_result_t result;
     apr_interval_time_t timeout;
-    int has_place;
     apr_status_t rv;
 
     if (incident == NULL) {
         return APR_SUCCESS;
     }
-    /* Whoever waits at its end has felt it, too. */
-    has_place = incident_work(incident, 1);
     incident_bite(incident);
     timeout = apr_time_from_msec(chaos_args_role(
         incident_args(incident, call->pool), CHAOS_ROLE_TIMEOUT_MS,
         UPSTREAM_TIMEOUT_MS));
     rv = upstream_call(&result, decoy_upstream(), timeout, call->pool);
-    if (has_place) {
-        incident_work(incident, -1);
-    }
     if (rv != APR_SUCCESS) {
         host_log_upstream(&result, decoy_upstream(), timeout);
     }

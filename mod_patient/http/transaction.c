@@ -9,7 +9,7 @@
 
 #include "board.h"
 #include "http/request.h"
-#include "incident.h"
+#include "incident_impact.h"
 #include "log/context.h"
 #include "log/errorlog.h"
 #include "vitals.h"
@@ -43,7 +43,7 @@ static void write_operators(request_rec *r, const char *path)
 
 void transaction_end(request_rec *r, const char *path)
 {
-    const patient_request_t *request = context_request(r);
+    patient_request_t *request = context_request(r);
     apr_interval_time_t duration = vitals_now() - request->begun;
     event_t event;
 
@@ -55,11 +55,10 @@ void transaction_end(request_rec *r, const char *path)
         write_operators(r, path);
         return;
     }
+    incident_note_duration(duration);
     board_request(request->has_route ? request->route : BOARD_ROUTES_MAX - 1,
                   r->status, duration);
-    if (request->mark != 0) {
-        incident_request_end(request->mark, r->status, request->is_slow);
-    }
+    incident_request_end(request, r->status);
     if (request->is_quiet) {
         return;
     }

@@ -42,6 +42,14 @@ static server_rec *log_server;
 /* What each line says of where it comes from, or NULL. */
 static const char *log_task;
 
+/* Who wants to know what was written, or NULL. */
+static void (*log_observer)(const char *type);
+
+void errorlog_observe(void (*observer)(const char *type))
+{
+    log_observer = observer;
+}
+
 void errorlog_server(server_rec *s)
 {
     log_server = s;
@@ -311,12 +319,22 @@ static const char *message_of(const event_t *event, const server_rec *s)
     return core->error_log_format ? event->type : event->line;
 }
 
+/* Whether LogLevel lets it through. Not APLOG_IS_LEVEL(), which says yes to all
+ * that is a warning or worse, whatever httpd does with it then. */
+static int is_wanted(int level, const request_rec *r)
+{
+    return log_server == NULL
+        || level <= (r ? ap_get_request_module_loglevel(r, APLOG_MODULE_INDEX)
+                       : ap_get_server_module_loglevel(log_server,
+                                                       APLOG_MODULE_INDEX));
+}
+
 void errorlog_write_for(event_t *event, request_rec *r)
 {
     int level = aplog_of(event->level);
     apr_uint64_t suppressed = 0;
 
-    if (r ? !APLOG_R_IS_LEVEL(r, level) : !APLOG_IS_LEVEL(log_server, level)) {
+    if (!is_wanted(level, r)) {
         return;
     }
     if (event->level >= EVENT_WARNING
@@ -336,6 +354,9 @@ void errorlog_write_for(event_t *event, request_rec *r)
                      message_of(event, log_server));
     }
     own_line = NULL;
+    if (log_observer != NULL) {
+        log_observer(event->type);
+    }
 }
 
 void errorlog_write(event_t *event)

@@ -42,6 +42,10 @@ void errorlog_open_for(event_t *event, event_level_e level, const char *type,
                        const request_rec *r);
 void errorlog_write_for(event_t *event, request_rec *r);
 
+/** Has observer called for each of the module's own lines that was really
+ * written, with its type, on the thread that wrote it. In post_config. */
+void errorlog_observe(void (*observer)(const char *type));
+
 /**
  * From now on keeps what a module logs on this thread, instead of writing
  * it: the caller will say it better.

@@ -11,7 +11,7 @@
 
 #include "conf.h"
 #include "decoy.h"
-#include "incident.h"
+#include "incident_impact.h"
 #include "store/connect.h"
 #include "store/dberror.h"
 

@@ -17,6 +17,7 @@
 #include "log/symptom.h"
 #include "store/attempt.h"
 #include "store/connect.h"
+#include "store/waiting.h"
 #include "vitals.h"
 
 /* mod_dbd's own default for DBDMax. */
@@ -207,13 +208,8 @@ void db_last_error(dberror_t *error, db_t *db, apr_pool_t *pool)
 static apr_status_t enter_gate(db_t *db, const gate_entry_t *entry)
 {
     apr_time_t start = vitals_now();
-    apr_status_t rv = gate_enter(db->gate, 0, entry->line);
+    apr_status_t rv = waiting_enter(db->gate, entry);
 
-    if (rv == APR_TIMEUP) {
-        board_pool_wait(1);
-        rv = gate_enter_while(db->gate, entry);
-        board_pool_wait(-1);
-    }
     if (rv != APR_SUCCESS && rv != APR_EINTR) {
         log_pool(db, rv, vitals_now() - start);
     }

@@ -3,7 +3,7 @@
  */
 #include "store/post.h"
 
-#include "incident.h"
+#include "incident_impact.h"
 #include "store/db.h"
 
 /* How long a write whose outcome is not known waits for the database, to

@@ -273,7 +273,10 @@ static void incidents(const chaos_scenario_t *each)
     const chaos_figures_t calm = { .requests = 0 };
     const char *why = NULL;
 
-    tap_ok((each->fault != CHAOS_FAULT_NONE) != (each->where != CHAOS_NOWHERE)
+    int bends = each->fault != CHAOS_FAULT_NONE
+        && each->fault != CHAOS_FAULT_POOL;     /* that one only counts */
+
+    tap_ok(bends != (each->where != CHAOS_NOWHERE)
            && each->fault >= CHAOS_FAULT_NONE && each->fault < CHAOS_FAULTS,
            "%s either bends a path or works", each->name);
     tap_ok((each->where != CHAOS_NOWHERE) == (each->work != NULL),
@@ -433,6 +436,29 @@ static void reports(void)
            "a report has only what was put into it");
 }
 
+/* Paths below /api/chaos that are no scenario's. */
+static void names(void)
+{
+    static const char *const taken[] = {
+        "incidents", "ledger", "page", "halt", NULL
+    };
+    const char *const *name;
+    const chaos_scenario_t *const *all;
+
+    for (name = taken; *name != NULL; name++) {
+        tap_ok(chaos_find(*name) == NULL, "no scenario is called %s", *name);
+    }
+    for (all = chaos_all(); *all != NULL; all++) {
+        tap_ok((*all)->symptoms != NULL && (*all)->symptoms[0] != NULL,
+               "%s shows in lines of the log", (*all)->name);
+        for (name = (*all)->symptoms; *name != NULL; name++) {
+            tap_ok(strstr(*name, "ERROR") || strstr(*name, "WARNING")
+                   || strstr(*name, "CRITICAL"),
+                   "a filter for failures finds %s", *name);
+        }
+    }
+}
+
 int main(int argc, const char *const *argv)
 {
     apr_app_initialize(&argc, &argv, NULL);
@@ -448,6 +474,7 @@ int main(int argc, const char *const *argv)
     tap_ok(aborts("pace"), "asking for a word as a number aborts");
     tables();
     all_labels();
+    names();
     packed();
     reports();
     return tap_done();

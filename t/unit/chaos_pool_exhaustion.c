@@ -451,17 +451,19 @@ static void felt(void)
     tap_ok(fake_unfelt(scenario, &before, &during, args, pool) != NULL,
            "nor is a short wait: %s",
            fake_unfelt(scenario, &before, &during, args, pool));
-    during.p95 = apr_time_from_msec(1900);
-    tap_is_str(fake_unfelt(scenario, &before, &during, args, pool), NULL,
-               "a long one is");
-    during.p95 = 0;
-    during.waited = apr_time_from_msec(1100);
-    tap_is_str(fake_unfelt(scenario, &before, &during, args, pool), NULL,
-               "also while it lasts");
-    during.waited = 0;
     during.waiting_peak = 0;
+    during.bitten = 3;
+    tap_ok(fake_unfelt(scenario, &before, &during, args, pool) != NULL,
+           "even if nobody happened to look at the line");
+    during.p95 = apr_time_from_sec(20);
+    tap_ok(fake_unfelt(scenario, &before, &during, args, pool) != NULL,
+           "that requests take long has many reasons");
+    during.felt = 1;
+    tap_is_str(fake_unfelt(scenario, &before, &during, args, pool), NULL,
+               "who waits for long has felt it");
+    during.felt = 0;
+    during.bitten = 0;
     during.pool_timeouts = 1;
-    during.p95 = 0;
     tap_is_str(fake_unfelt(scenario, &before, &during, args, pool), NULL,
                "and so is one request that waited in vain");
 }

@@ -50,10 +50,21 @@ sub keep ($self, $diagnosis) {
 
 # The marks for all that was kept: (exit status, the answer).
 sub grade ($self, @options) {
-    my $patient = $self->{patient};
-    my ($status, $all, $out) = $patient->command($program, 'grade', '--json',
-        @options, "$patient->{env}{PATIENT_RUN}/ledger.jsonl",
-        @{ $self->{answers} });
+    return $self->grade_with(
+        "$self->{patient}{env}{PATIENT_RUN}/ledger.jsonl", @options);
+}
+
+# The same by a ledger's text.
+sub grade_by ($self, $ledger, @options) {
+    my $file = "$self->{dir}/ledger.jsonl";
+
+    write_file($file, $ledger);
+    return $self->grade_with($file, @options);
+}
+
+sub grade_with ($self, $ledger, @options) {
+    my ($status, $all, $out) = $self->{patient}->command($program, 'grade',
+        '--json', @options, $ledger, @{ $self->{answers} });
 
     return ($status, eval { JSON::PP->new->utf8->decode($out) }
         // die "patient-doctor grade: $all");
