@@ -38,8 +38,18 @@ option_group()
     fi
 }
 
-# write_options DIRECTORY CA: the one place where the password is written, for
+# write_option_file FILE CA: the one place where the password is written, for
 # libmariadb (group patient) and for the mariadb client (group client).
+write_option_file()
+{
+    (umask 077 && {
+        option_group client "$2" tcp
+        # The same, as libmariadb numbers it.
+        option_group patient "$2" 1
+    } >"$1")
+}
+
+# write_options DIRECTORY CA
 #
 # httpd's children read the file themselves, as their own user. The directory
 # is made anew each time, so that nothing that they could leave in it is ever
@@ -52,11 +62,8 @@ write_options()
         cp -- "$DB_SSL_CA" "$1/ca.pem" ||
             fail "DB_SSL_CA: $DB_SSL_CA cannot be read"
     fi
-    (umask 077 && {
-        option_group client "$2" tcp
-        # The same, as libmariadb numbers it.
-        option_group patient "$2" 1
-    } >"$1/my.cnf") || fail "no right to write in $1"
+    write_option_file "$1/my.cnf" "$2" ||
+        fail "no right to write in $1"
 }
 
 apply_schema()
@@ -97,6 +104,69 @@ retry_schema()
             log info SCHEMA "sql/schema.sql is applied to $DB_NAME at \
 $DB_HOST:$DB_PORT"
             return 0
+        fi
+    done
+}
+
+# ---- a password that changes
+
+# Whether the database turns down who comes with these options. Without a
+# client here, or with the database away, nobody knows: then it does not.
+is_refused()
+{
+    command -v mariadb >/dev/null || return 1
+    case $(cd "$1" && timeout 5 mariadb --defaults-file="$2" --batch \
+        --execute='DO 0' 2>&1 9>&-) in
+        *'ERROR 1045 '* | *'ERROR 1698 '*) return 0 ;;
+    esac
+    return 1
+}
+
+# renew_options DIRECTORY CA: the options with another password, for whoever
+# connects next; 1 if the database does not take that yet. The directory may be
+# that of httpd's user by now, who could leave a link in it: so the file is made
+# beside it, and takes the old one's name.
+renew_options()
+{
+    rm -rf "$1.new"
+    mkdir -m 700 "$1.new" && write_option_file "$1.new/my.cnf" "$2" &&
+        ! is_refused "$1" "$1.new/my.cnf" && {
+            [ "$(id -u)" != 0 ] ||
+                chown --reference="$1" "$1.new/my.cnf"
+        } && mv -fT -- "$1.new/my.cnf" "$1/my.cnf"
+    renewed=$?
+    rm -rf "$1.new"
+    return $renewed
+}
+
+# watch_password DIRECTORY CA: looks each second whether DB_PASSWORD_FILE holds
+# another password, and has the patient use it once the database does: until
+# then the old one is good.
+watch_password()
+{
+    complaint=''
+    while sleep 1 >/dev/null 2>&1; do
+        # A look that starts no process. It takes the first line alone, so
+        # that whatever is new is read once more.
+        line=''
+        { IFS= read -r line <"$DB_PASSWORD_FILE"; } 2>/dev/null
+        [ "$line" != "$DB_PASSWORD" ] || continue
+        old=$DB_PASSWORD
+        if problem=$(password_problem); then
+            [ "$problem" = "$complaint" ] || log warning \
+                'CONFIGURATION WARNING' "$problem; the old one is used"
+            complaint=$problem
+            continue
+        fi
+        complaint=''
+        DB_PASSWORD=$(password_of_file; printf x)
+        DB_PASSWORD=${DB_PASSWORD%x}
+        [ "$DB_PASSWORD" != "$old" ] || continue
+        if renew_options "$1" "$2"; then
+            log info PASSWORD "there is a new one in DB_PASSWORD_FILE, which is \
+used from now on"
+        else
+            DB_PASSWORD=$old
         fi
     done
 }

@@ -3,6 +3,9 @@
 # settings.sh - the environment: defaults, .env, and what is wrong with it.
 # A part of conf/patientctl.
 
+newline='
+'
+
 # Takes over the lines KEY=VALUE of a file, values verbatim (they are never
 # evaluated, and quotes belong to the value, as with docker's --env-file).
 # What the environment has already wins.
@@ -71,6 +74,7 @@ set_defaults()
     : "${DB_NAME:=patient_db}" "${CHAOS_MODE:=false}" "${CORS_ORIGIN:=*}"
     : "${DB_POOL_MAX:=10}" "${DB_POOL_ACQUIRE_MS:=30000}" "${LOG_LEVEL:=info}"
     : "${DB_HOST:=}" "${DB_USER:=}" "${DB_PASSWORD:=}" "${DB_SSL_CA:=}"
+    : "${DB_PASSWORD_FILE:=}"
     : "${DB_TIMEZONE:=}"
     : "${JWT_SECRET:=}" "${CHAOS_TOKEN:=}"
     : "${PATIENT_RUN:=$root/run}" "${PATIENT_LOG:=both}"
@@ -84,10 +88,52 @@ set_defaults()
         '' | /*) ;;
         *) DB_SSL_CA=$PWD/$DB_SSL_CA ;;
     esac
+    case $DB_PASSWORD_FILE in
+        '' | /*) ;;
+        *) DB_PASSWORD_FILE=$PWD/$DB_PASSWORD_FILE ;;
+    esac
     export NODE_ENV PORT DB_PORT DB_NAME CHAOS_MODE CORS_ORIGIN DB_POOL_MAX \
         DB_POOL_ACQUIRE_MS LOG_LEVEL DB_HOST DB_USER DB_PASSWORD DB_SSL_CA \
         DB_TIMEZONE JWT_SECRET CHAOS_TOKEN PATIENT_RUN PATIENT_LOG PATIENT_CHILDREN \
         PATIENT_TRUSTED_PROXY PATIENT_MEMORY_MB PATIENT_CPUS
+}
+
+# What DB_PASSWORD_FILE holds, without the newline that it may end in.
+password_of_file()
+{
+    text=$(cat -- "$DB_PASSWORD_FILE" && printf x) || return 1
+    text=${text%x}
+    printf '%s' "${text%"$newline"}"
+}
+
+# Why DB_PASSWORD_FILE is no good; 1 if it is.
+password_problem()
+{
+    text=$(password_of_file 2>/dev/null && printf x) || {
+        printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE cannot be read"
+        return 0
+    }
+    case ${text%x} in
+        '') printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE is empty" ;;
+        *"$newline"*) printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE holds \
+more than one line" ;;
+        *)
+            [ "$(tr -d '\0' <"$DB_PASSWORD_FILE" | wc -c)" != \
+                "$(wc -c <"$DB_PASSWORD_FILE")" ] || return 1
+            printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE holds a NUL byte"
+            ;;
+    esac
+}
+
+# The password from a file, which may change: see watch_password.
+read_password()
+{
+    [ -n "$DB_PASSWORD_FILE" ] || return 0
+    [ -z "$DB_PASSWORD" ] || fail 'DB_PASSWORD and DB_PASSWORD_FILE are both \
+set: which of them holds?'
+    ! problem=$(password_problem) || fail "$problem"
+    DB_PASSWORD=$(password_of_file; printf x)
+    DB_PASSWORD=${DB_PASSWORD%x}
 }
 
 check_settings()
@@ -151,6 +197,7 @@ of addresses or networks" ;;
     if [ -n "$DB_HOST" ] && [ -z "$DB_USER" ]; then
         fail "DB_USER is not set, and DB_HOST ($DB_HOST) needs one"
     fi
+    read_password
     if [ -n "$DB_SSL_CA" ] && [ ! -r "$DB_SSL_CA" ]; then
         fail "DB_SSL_CA: $DB_SSL_CA cannot be read"
     fi

@@ -35,6 +35,7 @@ my @ONCE = qw(
     ecs
     foreign
     grant
+    language
     launcher
     leak
     log_pipe
@@ -43,6 +44,7 @@ my @ONCE = qw(
     openapi
     outage
     password
+    password_file
     pool
     proxy
     restart
@@ -52,10 +54,11 @@ my @ONCE = qw(
     tls
 );
 
-# With MySQL in MariaDB's place: what uses no database shows nothing new, and of
-# what takes long the harder round is enough. And what is of MySQL alone.
-my @NO_DATABASE = qw(arrows compose directives ecs foreign log_pipe
-    protocol_errors proxy status task);
+# With MySQL in MariaDB's place: what uses no database, or is not about it, shows
+# nothing new, and of what takes long the harder round is enough. And what is of
+# MySQL alone.
+my @NO_DATABASE = qw(arrows compose directives ecs foreign language leak
+    log_pipe protocol_errors proxy status task);
 my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline
     incident_reserve);
 my @MYSQL_ALONE = qw(mysql);
