@@ -284,6 +284,12 @@ apr_status_t chaos_spawn(int threads,
                                       apr_pool_t *pool),
                          void *baton, apr_pool_t *pool);
 
+/** The same in threads of low priority: others come first. */
+apr_status_t chaos_spawn_low(int threads,
+                             void (*body)(void *baton, int index,
+                                          apr_pool_t *pool),
+                             void *baton, apr_pool_t *pool);
+
 /* ---- the scenario ---- */
 
 /** Where an incident bends the path of ordinary requests. */

@@ -5,9 +5,6 @@
 #include "chaos.h"
 
 #include <math.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <apr_strings.h>
 
@@ -19,9 +16,6 @@
  * than this. */
 #define MEMORY apr_time_from_sec(1)
 #define MEASURE_EVERY apr_time_from_sec(2)
-/* So much less than others do they press: those who can end it come first. */
-#define NICE 5
-
 /* What all threads of a run share; none of them writes. */
 typedef struct load_t {
     chaos_host_t *host;
@@ -76,7 +70,6 @@ static void burn(const load_t *load)
     double account = 0;         /* what is to be used still */
     apr_status_t rv = APR_SUCCESS;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
     while (rv == APR_SUCCESS && begin < load->end) {
         apr_time_t slice_end = begin + SLICE;
         apr_interval_time_t left, used_now;
@@ -149,7 +142,8 @@ static apr_status_t press(chaos_host_t *host, const chaos_args_t *args,
         .end = host->deadline != 0 ? host->deadline
                                    : begin + apr_time_from_sec(ONCE_S)
     };
-    apr_status_t rv = chaos_spawn(load.threads + 1, part, &load, pool);
+    /* Of low priority, because who can end it comes first. */
+    apr_status_t rv = chaos_spawn_low(load.threads + 1, part, &load, pool);
 
     span = host->now(host) - begin;
     used = host->cpu_used(host) - used;

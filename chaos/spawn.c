@@ -1,16 +1,12 @@
 /*
- * spawn.c - threads of a run: made together, waited for together.
+ * spawn.c - threads of a run: begun together, waited for together.
  */
 #include "chaos.h"
 
-#include <apr_thread_proc.h>
-
-/* Enough for a database client with TLS and a log line under way, and little
- * enough for hundreds of threads. */
-#define STACK ((apr_size_t)256 * 1024)
+#include "standby.h"
 
 typedef struct worker_t {
-    apr_thread_t *thread;
+    standby_task_t task;
     apr_pool_t *pool;           /* with an allocator of its own, so that no
                                  * two threads meet in one */
     void (*body)(void *baton, int index, apr_pool_t *pool);
@@ -18,26 +14,48 @@ typedef struct worker_t {
     int index;
 } worker_t;
 
-static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
+static void work(void *data)
 {
     worker_t *worker = data;
 
-    (void)thread;
     worker->body(worker->baton, worker->index, worker->pool);
-    return NULL;
 }
 
-static apr_status_t start(worker_t *worker, apr_threadattr_t *attributes,
-                          apr_pool_t *pool)
+static apr_status_t start(worker_t *worker, apr_pool_t *pool)
 {
     apr_status_t rv = apr_pool_create_unmanaged_ex(&worker->pool, NULL, NULL);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = apr_thread_create(&worker->thread, attributes, work, worker, pool);
+    worker->task.body = work;
+    worker->task.baton = worker;
+    rv = standby_begin(&worker->task, pool);
     if (rv != APR_SUCCESS) {
         apr_pool_destroy(worker->pool);
+    }
+    return rv;
+}
+
+/* @param worker what all of them have in common */
+static apr_status_t spawn(int threads, const worker_t *worker,
+                          apr_pool_t *pool)
+{
+    worker_t *workers = apr_pcalloc(pool,
+                                   (apr_size_t)threads * sizeof(*workers));
+    apr_status_t rv = APR_SUCCESS;
+    int made = 0;
+
+    while (rv == APR_SUCCESS && made < threads) {
+        workers[made] = *worker;
+        workers[made].index = made;
+        rv = start(&workers[made], pool);
+        made += rv == APR_SUCCESS;
+    }
+    while (made > 0) {
+        made--;
+        standby_join(&workers[made].task);
+        apr_pool_destroy(workers[made].pool);
     }
     return rv;
 }
@@ -47,27 +65,19 @@ apr_status_t chaos_spawn(int threads,
                                       apr_pool_t *pool),
                          void *baton, apr_pool_t *pool)
 {
-    worker_t *workers = apr_pcalloc(pool,
-                                   (apr_size_t)threads * sizeof(*workers));
-    apr_threadattr_t *attributes;
-    apr_status_t ended;
-    apr_status_t rv = apr_threadattr_create(&attributes, pool);
-    int made = 0;
+    const worker_t worker = { .body = body, .baton = baton };
 
-    if (rv == APR_SUCCESS) {
-        rv = apr_threadattr_stacksize_set(attributes, STACK);
-    }
-    while (rv == APR_SUCCESS && made < threads) {
-        workers[made].body = body;
-        workers[made].baton = baton;
-        workers[made].index = made;
-        rv = start(&workers[made], attributes, pool);
-        made += rv == APR_SUCCESS;
-    }
-    while (made > 0) {
-        made--;
-        apr_thread_join(&ended, workers[made].thread);
-        apr_pool_destroy(workers[made].pool);
-    }
-    return rv;
+    return spawn(threads, &worker, pool);
+}
+
+apr_status_t chaos_spawn_low(int threads,
+                             void (*body)(void *baton, int index,
+                                          apr_pool_t *pool),
+                             void *baton, apr_pool_t *pool)
+{
+    const worker_t worker = {
+        .body = body, .baton = baton, .task.is_low = 1
+    };
+
+    return spawn(threads, &worker, pool);
 }

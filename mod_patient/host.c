@@ -3,6 +3,7 @@
  */
 #include "host.h"
 
+#include <math.h>
 #include <string.h>
 
 #include <ap_mpm.h>
@@ -10,11 +11,13 @@
 
 #include "auth/token.h"
 #include "cache.h"
+#include "chaos/standby.h"
 #include "decoy.h"
 #include "grant.h"
 #include "host_db.h"
 #include "log/errorlog.h"
 #include "log/symptom.h"
+#include "store/db.h"
 #include "upstream.h"
 #include "vitals.h"
 
@@ -24,11 +27,22 @@
 /* This child's, whichever run fills it. */
 static cache_t *cache;
 
-apr_status_t host_start(apr_pool_t *pchild)
+/* Threads of all runs that there can be at once, beside one for each
+ * connection and those that compute. */
+#define RUNNERS 9
+
+apr_status_t host_start(const struct db_t *db, apr_pool_t *pchild)
 {
     apr_status_t rv = upstream_start();
 
-    return rv == APR_SUCCESS ? cache_create(&cache, pchild) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = cache_create(&cache, pchild);
+    }
+    if (rv == APR_SUCCESS && db != NULL) {
+        rv = standby_open(RUNNERS + db_max(db), (int)ceil(grant_cpus()) + 1,
+                          pchild);
+    }
+    return rv;
 }
 
 /* ---- the end ---- */

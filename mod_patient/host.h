@@ -13,8 +13,11 @@
 struct db_t;
 struct upstream_result_t;
 
-/** Makes what all runs of this child share. In child_init. */
-apr_status_t host_start(apr_pool_t *pchild);
+/**
+ * Makes what all runs of this child share. In child_init.
+ * @param db that they may use; NULL: none will ever run here
+ */
+apr_status_t host_start(const struct db_t *db, apr_pool_t *pchild);
 
 /** Whether this child is ending, so that no run must go on. */
 int host_is_stopping(void);

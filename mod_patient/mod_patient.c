@@ -227,7 +227,7 @@ static void start_child(apr_pool_t *pchild, server_rec *s)
         rv = api_start(pchild);
     }
     if (rv == APR_SUCCESS) {
-        rv = host_start(pchild);
+        rv = host_start(is_open(0) ? database : NULL, pchild);
     }
     if (rv != APR_SUCCESS) {
         refuse_start(rv == APR_ENOTIMPL

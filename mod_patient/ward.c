@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include <apr_strings.h>
-#include <apr_thread_proc.h>
 #include <mod_watchdog.h>
 
+#include "chaos/standby.h"
 #include "host.h"
 #include "incident.h"
 #include "vitals.h"
@@ -24,7 +24,8 @@ typedef struct job_t {
     incident_t *incident;
     apr_uint32_t serial;        /* of the slot's use that it is for */
     job_e kind;
-    apr_thread_t *thread;       /* NULL: nothing is being done */
+    standby_task_t task;
+    int is_busy;                /* something is being done */
     apr_pool_t *pool;
     apr_uint32_t done;
     apr_time_t not_before;
@@ -81,7 +82,7 @@ static void do_recover(incident_t *incident, chaos_host_t *host,
     apr_atomic_set32(&incident->recovering, 0);
 }
 
-static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
+static void work(void *data)
 {
     job_t *job = data;
     incident_t *incident = job->incident;
@@ -109,8 +110,6 @@ static void *APR_THREAD_FUNC work(apr_thread_t *thread, void *data)
         incident_work(incident, -1);
     }
     apr_atomic_set32(&job->done, 1);
-    apr_thread_exit(thread, APR_SUCCESS);
-    return NULL;
 }
 
 /* Takes a word for this process; 0 if another has it. */
@@ -164,9 +163,12 @@ static void begin(job_t *job, incident_t *incident, job_e kind)
     if (kind != JOB_RECOVER) {
         incident_work(incident, 1);
     }
-    if (apr_thread_create(&job->thread, NULL, work, job, job->pool)
-        != APR_SUCCESS) {
-        job->thread = NULL;
+    job->task.body = work;
+    job->task.baton = job;
+    job->task.is_low = 0;
+    job->is_busy = 1;
+    if (standby_begin(&job->task, job->pool) != APR_SUCCESS) {
+        job->is_busy = 0;
         incident_work(incident, -1);
         incident_child_leave(getpid(), 0);  /* what was claimed is free */
         apr_pool_destroy(job->pool);
@@ -175,21 +177,19 @@ static void begin(job_t *job, incident_t *incident, job_e kind)
 
 static void reap(job_t *job)
 {
-    apr_status_t rv;
-
-    apr_thread_join(&rv, job->thread);
+    standby_join(&job->task);
     apr_pool_destroy(job->pool);
-    job->thread = NULL;
+    job->is_busy = 0;
 }
 
 static void tend(job_t *job, incident_t *incident)
 {
     job_e kind;
 
-    if (job->thread != NULL && apr_atomic_read32(&job->done)) {
+    if (job->is_busy && apr_atomic_read32(&job->done)) {
         reap(job);
     }
-    if (job->thread != NULL || !incident_is_live(incident)
+    if (job->is_busy || !incident_is_live(incident)
         || (job->serial == incident->serial
             && vitals_now() < job->not_before)) {
         return;
@@ -223,7 +223,7 @@ static apr_status_t stop(void *unused)
     (void)unused;
     host_stop();
     for (i = 0; i < INCIDENT_SLOTS; i++) {
-        if (ward.jobs[i].thread != NULL) {
+        if (ward.jobs[i].is_busy) {
             reap(&ward.jobs[i]);
         }
     }

@@ -18,7 +18,7 @@ my %MAY = (
     'watch'    => 'ward host ledger incident emf log board conf grant '
                 . 'vitals',
     'status'   => 'board conf vitals',
-    'ward'     => 'host incident conf vitals',
+    'ward'     => 'host incident conf vitals chaos',
     'host'     => 'host_db decoy incident store log board conf patient auth '
                 . 'cache grant upstream vitals chaos',
     'host_db'  => 'incident store log board conf patient vitals chaos',
