@@ -49,6 +49,7 @@ my @ONCE = qw(
     proxy
     restart
     restart_slow
+    secrecy
     status
     task
     tls
