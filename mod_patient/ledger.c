@@ -3,7 +3,6 @@
  */
 #include "ledger.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -197,20 +196,17 @@ static apr_size_t keep_whole_lines(char *text, apr_size_t len)
 /* The last lines of a file: the first of them may be cut, another process may
  * be writing, and a server that died may have left half a line.  The handle
  * came from the parent: a child may have no right to open the file, and its
- * place in it is shared. */
-static apr_status_t read_tail(const char **text, apr_size_t *len, int fd,
-                              off_t size, apr_pool_t *pool)
+ * place in it is shared. @return 0: it cannot be read */
+static int read_tail(const char **text, apr_size_t *len, int fd,
+                     off_t size, apr_pool_t *pool)
 {
     off_t from = size > READ_MAX ? size - READ_MAX : 0;
     char *buffer = apr_palloc(pool, (apr_size_t)(size - from) + 1);
     ssize_t got = pread(fd, buffer, (size_t)(size - from), from);
 
-    if (got < 0) {
-        return errno;
-    }
     *text = buffer;
-    *len = keep_whole_lines(buffer, (apr_size_t)got);
-    return APR_SUCCESS;
+    *len = got > 0 ? keep_whole_lines(buffer, (apr_size_t)got) : 0;
+    return got >= 0;
 }
 
 static int ended_first(const void *a, const void *b)
@@ -241,16 +237,14 @@ static void read_memory(const char **text, apr_size_t *len, apr_pool_t *pool)
     *len = strlen(*text);
 }
 
-apr_status_t ledger_read(const char **text, apr_size_t *len,
-                         apr_pool_t *pool)
+void ledger_read(const char **text, apr_size_t *len, apr_pool_t *pool)
 {
     struct stat status;
     apr_os_file_t fd;
 
     if (file == NULL || apr_os_file_get(&fd, file) != APR_SUCCESS
-        || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)
+        || !read_tail(text, len, fd, status.st_size, pool)) {
         read_memory(text, len, pool);
-        return APR_SUCCESS;
     }
-    return read_tail(text, len, fd, status.st_size, pool);
 }

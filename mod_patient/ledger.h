@@ -28,12 +28,10 @@ void ledger_add_times(json_t *object, const incident_t *incident);
 
 /**
  * What the ledger holds, a JSON object a line, newest last: the end of the
- * file, or, where none is kept, what this server's memory has.
+ * file, or, where none is kept or can be read, what this server's memory has.
  * @param text from pool
- * @return APR_SUCCESS or why the file cannot be read
  */
-apr_status_t ledger_read(const char **text, apr_size_t *len,
-                         apr_pool_t *pool);
+void ledger_read(const char **text, apr_size_t *len, apr_pool_t *pool);
 
 /** Its arguments: a new reference. */
 json_t *ledger_parameters(const incident_t *incident, apr_pool_t *pool);
