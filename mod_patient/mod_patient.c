@@ -31,6 +31,7 @@
 #include "ledger.h"
 #include "log/context.h"
 #include "log/errorlog.h"
+#include "log/recent.h"
 #include "patient.h"
 #include "status.h"
 #include "store/db.h"
@@ -167,6 +168,10 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
     if (home == NULL
         || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK;              /* the configuration will be read once more */
+    }
+    if ((rv = recent_open(s)) != APR_SUCCESS) {
+        return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
+                                         &rv));
     }
     note_grant(task_find(ptemp));
     if (route_count(api_tables) >= BOARD_ROUTES_MAX) {

@@ -188,6 +188,7 @@ subtest 'what is not there is 404, another method 405' => sub {
     my %allowed = (
         '/api/chaos' => 'GET, HEAD, OPTIONS',
         '/api/chaos/incidents' => 'GET, HEAD, OPTIONS',
+        '/api/chaos/page' => 'GET, HEAD, OPTIONS',
         '/api/chaos/halt' => 'POST, OPTIONS',
         '/api/chaos/ledger' => 'GET, HEAD, OPTIONS',
         '/api/chaos/high-cpu' => 'GET, HEAD, POST, DELETE, OPTIONS',

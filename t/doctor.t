@@ -127,6 +127,8 @@ sub fall_ill (@names) {
     my (%id, $diagnosis);
 
     is_used($traffic, 1);
+    # Who was still being served as the run before ended has been told by now.
+    $mark = $log->mark;
     for my $name (@names) {
         my $hidden_by = (grep { ($HIDES{$_} // '') eq $name } @names)[0];
         $id{$name} = begin($name);

@@ -321,6 +321,7 @@ subtest 'one-shots, incidents and what is refused' => sub {
     chaos(409, 'pool-exhaustion', { attempts => 1, hold_s => 1 });
     ask(200, $_ => '/api/chaos/incidents', token => $OPERATOR)
         for qw(GET HEAD);
+    ask(200, $_ => '/api/chaos/page', token => $OPERATOR) for qw(GET HEAD);
     ask(404, GET => '/api/chaos/incidents/{id}', id => '0' x 16,
         token => $OPERATOR);
     ask(200, $_ => '/api/chaos/ledger', token => $OPERATOR) for qw(GET HEAD);

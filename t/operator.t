@@ -37,6 +37,7 @@ my @ASKED = (
     [200, GET     => '/api/chaos/'],
     [200, GET     => '/api/%63haos'],
     [200, GET     => '/api/chaos/incidents'],
+    [200, GET     => '/api/chaos/page'],
     [404, GET     => '/api/chaos/incidents/none'],
     [405, PUT     => '/api/chaos/jwt-expiry'],
     [204, OPTIONS => '/api/chaos/jwt-expiry'],

@@ -166,6 +166,8 @@ static int halt(call_t *call)
 
 const route_t chaos_routes[] = {
     { M_GET, "/api/chaos", ROUTE_OPERATOR, chaos_show_catalogue, ROUTE_VITAL },
+    { M_GET, "/api/chaos/page", ROUTE_OPERATOR, chaos_show_page,
+      ROUTE_VITAL },
     { M_GET, "/api/chaos/incidents", ROUTE_OPERATOR, chaos_list_incidents,
       ROUTE_VITAL },
     { M_GET, "/api/chaos/incidents/:id", ROUTE_OPERATOR, chaos_show_incident,

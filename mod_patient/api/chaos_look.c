@@ -11,6 +11,8 @@
 #include "http/reply.h"
 #include "incident.h"
 #include "ledger.h"
+#include "log/errorlog.h"
+#include "log/recent.h"
 
 /* Whether the toggle of a scenario's route is on: what its place says. */
 static int is_open(const chaos_scenario_t *scenario, call_t *call)
@@ -106,4 +108,41 @@ int chaos_show_incident(call_t *call)
     return incident
         ? reply_json(call, HTTP_OK, chaos_incident_json(incident, call->pool))
         : reply_error(call, HTTP_NOT_FOUND, "No such incident");
+}
+
+/* ---- the log, as its readers have it ---- */
+
+/* The digits of an event's id, as many as CloudWatch's have. */
+#define EVENT_ID "%036" APR_TIME_T_FMT "%020" APR_UINT64_T_FMT
+
+static json_t *log_event(const recent_line_t *line, const char *stream,
+                         apr_pool_t *pool)
+{
+    json_int_t when = apr_time_as_msec(line->written);
+
+    return json_pack("{s:s, s:I, s:o, s:I, s:s}",
+                     "logStreamName", stream,
+                     "timestamp", when,
+                     "message", json_text(line->text, pool),
+                     "ingestionTime", when,
+                     "eventId", apr_psprintf(pool, EVENT_ID, line->written,
+                                             line->number));
+}
+
+int chaos_show_page(call_t *call)
+{
+    const char *task = errorlog_task_name();
+    const char *stream = apr_pstrcat(call->pool, "patient/patient",
+                                     task ? "/" : "", task, NULL);
+    recent_line_t *line = apr_palloc(call->pool, sizeof(*line));
+    json_t *events = json_array();
+    apr_uint64_t number = 0;
+
+    while (json_array_size(events) < RECENT_MAX
+           && recent_next(line, number)) {
+        json_array_append_new(events, log_event(line, stream, call->pool));
+        number = line->number;
+    }
+    return reply_json(call, HTTP_OK, json_pack(
+        "{s:o, s:[]}", "events", events, "searchedLogStreams"));
 }

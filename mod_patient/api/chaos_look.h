@@ -17,6 +17,9 @@ int chaos_show_scenario(call_t *call);
 /** GET /api/chaos/ledger */
 int chaos_show_ledger(call_t *call);
 
+/** GET /api/chaos/page */
+int chaos_show_page(call_t *call);
+
 /** GET /api/chaos/incidents */
 int chaos_list_incidents(call_t *call);
 

@@ -20,6 +20,7 @@
 
 #include "board.h"
 #include "log/context.h"
+#include "log/recent.h"
 #include "patient.h"
 
 APLOG_USE_MODULE(patient);
@@ -58,6 +59,23 @@ void errorlog_server(server_rec *s)
 void errorlog_task(const char *task)
 {
     log_task = task;
+}
+
+const char *errorlog_task_name(void)
+{
+    return log_task;
+}
+
+/* Ends a line that is certain to be written. One below a warning holds no
+ * word of a filter (see event.h), so there is nothing to look for in it. */
+static const char *close_line(event_t *event)
+{
+    const char *line = event_close(event);
+
+    if (event->level >= EVENT_WARNING) {
+        recent_keep(line);
+    }
+    return line;
 }
 
 /* ---- levels ---- */
@@ -224,7 +242,7 @@ static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
     else if (info->c != NULL) {
         event_str(event, "client", info->c->client_ip);
     }
-    return event_close(event);
+    return close_line(event);
 }
 
 /* ---- the format items ---- */
@@ -344,7 +362,7 @@ void errorlog_write_for(event_t *event, request_rec *r)
     if (suppressed) {
         event_int(event, "suppressed", (apr_int64_t)suppressed);
     }
-    own_line = event_close(event);
+    own_line = close_line(event);
     if (r != NULL) {
         ap_log_rerror(APLOG_MARK, level, 0, r, "%s",
                       message_of(event, r->server));
@@ -362,4 +380,13 @@ void errorlog_write_for(event_t *event, request_rec *r)
 void errorlog_write(event_t *event)
 {
     errorlog_write_for(event, context_current());
+}
+
+/* httpd writes a notice at any LogLevel; the line says its own level. */
+void errorlog_write_always(event_t *event)
+{
+    own_line = close_line(event);
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, log_server, "%s",
+                 message_of(event, log_server));
+    own_line = NULL;
 }

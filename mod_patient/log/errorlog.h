@@ -26,18 +26,22 @@ void errorlog_server(server_rec *s);
  * lines; NULL: none */
 void errorlog_task(const char *task);
 
+/** That name, or NULL. */
+const char *errorlog_task_name(void);
+
 /** Begins an event of this thread's request, if it works for one: the
  * request's ids are on it. */
 void errorlog_open(event_t *event, event_level_e level, const char *type);
 
 /**
  * Ends the event and writes it, if LogLevel lets it through; a warning or
- * worse that goes on and on is written more and more rarely, the next line
- * saying how many were held back.
+ * worse that goes on is written in the pulse of the log (see ratelimit.h), the
+ * next line saying how many were held back.
  */
 void errorlog_write(event_t *event);
 
-/** The same for a request that no thread works for any more. */
+/** The same as errorlog_open() and errorlog_write() for a request that no
+ * thread works for any more. */
 void errorlog_open_for(event_t *event, event_level_e level, const char *type,
                        const request_rec *r);
 void errorlog_write_for(event_t *event, request_rec *r);
@@ -45,6 +49,10 @@ void errorlog_write_for(event_t *event, request_rec *r);
 /** Has observer called for each of the module's own lines that was really
  * written, with its type, on the thread that wrote it. In post_config. */
 void errorlog_observe(void (*observer)(const char *type));
+
+/** Ends an event below EVENT_WARNING that is no message but a feed of figures,
+ * and writes it whatever LogLevel says. */
+void errorlog_write_always(event_t *event);
 
 /**
  * From now on keeps what a module logs on this thread, instead of writing
