@@ -77,7 +77,7 @@ static void write_line(const chaos_figures_t *figures,
     event_int(&event, "MemoryRSS", (apr_int64_t)board->rss);
     event_real(&event, "CPUUtilization", figures->cpu_percent);
     add_latencies(&event, figures);
-    errorlog_write(&event);
+    errorlog_write_always(&event);
 }
 
 int emf_is_due(apr_interval_time_t every)
@@ -100,9 +100,10 @@ void emf_round(const board_sums_t *board, apr_interval_time_t every)
     if (longest > 0) {
         sums.longest = longest;
     }
-    if (last->at != 0) {
-        figures_compare(&figures, last, &sums);
-        write_line(&figures, board);
+    if (last->at == 0) {
+        *last = sums;           /* a task tells at once that it reports */
     }
+    figures_compare(&figures, last, &sums);
+    write_line(&figures, board);
     *last = sums;
 }

@@ -40,6 +40,7 @@ my %ILL = (
     'high-cpu' => ['CpuFilter', '--percent=10', '--duration-s=3'],
 );
 my @SCENARIOS = sort keys %ILL;
+my $DOCTOR = qr/ERROR|Error|error|CRITICAL|FATAL|WARNING|Warning/;
 
 sub fall_ill ($name) {
     my ($filter, @options) = @{ $ILL{$name} };
@@ -263,8 +264,14 @@ subtest 'the image is the one that is built here' => sub {
 subtest 'its filters count real failures, and nothing else' => sub {
     my $matches = $most->{matches};
 
-    is(join(' ', sort keys %$matches), join(' ', sort map { $_->[0] }
-        values %ILL), 'one for each');
+    # What no command line can make: a process that dies.
+    is(join(' ', sort keys %$matches), join(' ', sort qw(PageFilter
+        ProcessFilter TokenMoreFilter), map { $_->[0] } values %ILL),
+        'one for each');
+    is_deeply($matches->{PageFilter}, [grep { $lines[$_] =~ $DOCTOR }
+        0 .. $#lines], 'PageFilter counts what the Doctor reads');
+    is_deeply($matches->{$_}, [], "$_: none here")
+        for qw(ProcessFilter TokenMoreFilter);
     for my $name (@SCENARIOS) {
         my $filter = $ILL{$name}[0];
         my %of_it = map { $_ => 1 } @{ $first{$name} };
@@ -279,17 +286,21 @@ subtest 'its filters count real failures, and nothing else' => sub {
 };
 
 subtest 'each filter has its alarm, and the topic hears of all' => sub {
-    my %alarm = map {
-        my $at = properties($_);
-        ("$at->{Namespace} $at->{MetricName}" => $at)
-    } grep { /Alarm\z/ && properties($_)->{MetricName} }
-        keys %{ $most->{resources} };
+    my %statistic;
+    for my $alarm (map { properties($_) } grep { /Alarm\z/ }
+        keys %{ $most->{resources} }) {
+        for my $at ($alarm->{MetricName}
+            ? { Metric => $alarm, Stat => $alarm->{Statistic} }
+            : map { $_->{MetricStat} // () } @{ $alarm->{Metrics} }) {
+            $statistic{"$at->{Metric}{Namespace} $at->{Metric}{MetricName}"}
+                = $at->{Stat};
+        }
+    }
 
-    for my $filter (sort map { $_->[0] } values %ILL) {
+    for my $filter (sort keys %{ $most->{matches} }) {
         my $made = properties($filter)->{MetricTransformations}[0];
-        my $alarm = $alarm{"$made->{MetricNamespace} $made->{MetricName}"};
-        ok($alarm, $filter) or next;
-        is($alarm->{Statistic}, 'Sum', 'it adds up');
+        is($statistic{"$made->{MetricNamespace} $made->{MetricName}"}, 'Sum',
+            "$filter: it adds up");
     }
     for my $name (grep { /Alarm\z/ } sort keys %{ $most->{resources} }) {
         is_deeply(properties($name)->{AlarmActions}, [$MOST{AlarmTopicArn}],

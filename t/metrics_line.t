@@ -152,4 +152,20 @@ subtest 'when its child dies, another goes on where it was' => sub {
     $patient->stop;
 };
 
+subtest 'it comes at the start, and whatever the log\'s level' => sub {
+    plan(skip_all => 'once is enough') if $ENV{PATIENT_CHILDREN} != 1;
+    for my $level (qw(warning error)) {
+        my $patient = Patient::Server->new(LOG_LEVEL => $level);
+        my $line = $patient->log->wait_for(0,
+            sub ($l) { $l->{type} eq 'METRICS' }, 20);
+
+        # The next one would come after a minute.
+        ok($line, "within seconds, at $level") or next;
+        is(join(', ', emf_faults($line)), '', 'sound');
+        is($line->{level}, 'info', 'still at info');
+        is((grep { $_->{level} eq 'info' && $_->{type} !~ /METRICS|HTTPD/ }
+            $patient->log->since(0)), 0, 'and nothing else at info');
+    }
+};
+
 done_testing;

@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { loadAwsServiceSpecSync } from '@aws-cdk/aws-service-spec';
 import { isAlias, isMap, isSeq, parseDocument } from 'yaml';
+import { compile } from './pattern.js';
 
 const [templateFile, parametersText, logFile] = process.argv.slice(2);
 let faults = [];
@@ -266,59 +267,10 @@ function checkResource(name, { Type, Properties }) {
     }
 }
 
-// ---- metric filters, as CloudWatch Logs understands those of JSON:
-//   { ($.key = "text*") && ... }
-
-function compile(pattern) {
-    const tokens = pattern.match(/\$\.[\w.]+|"[^"]*"|&&|\|\||[(){}=]|\S+/g);
-    const take = (wanted) => {
-        const token = tokens.shift();
-        if (wanted && token !== wanted) {
-            throw new Error(`${pattern}: ${token} is not ${wanted}`);
-        }
-        return token;
-    };
-    const term = () => {
-        if (tokens[0] === '(') {
-            take('(');
-            const inner = any();
-            take(')');
-            return inner;
-        }
-        const keys = take().slice(2).split('.');
-        take('=');
-        const text = take().slice(1, -1).split('*').map(RegExp.escape
-            ?? ((part) => part.replace(/[^\w\s]/g, '\\$&'))).join('.*');
-        return (line) => new RegExp(`^${text}$`, 's').test(
-            keys.reduce((value, key) => value?.[key], line) ?? '\0');
-    };
-    const all = () => {
-        const terms = [term()];
-        while (tokens[0] === '&&') {
-            take('&&');
-            terms.push(term());
-        }
-        return (line) => terms.every((one) => one(line));
-    };
-    const any = () => {
-        const terms = [all()];
-        while (tokens[0] === '||') {
-            take('||');
-            terms.push(all());
-        }
-        return (line) => terms.some((one) => one(line));
-    };
-
-    take('{');
-    const matches = any();
-    take('}');
-    return matches;
-}
-
 // ---- all of it
 
 const lines = readFileSync(logFile, 'utf8').trim().split('\n')
-    .map((line) => JSON.parse(line));
+    .map((text) => ({ text, object: JSON.parse(text) }));
 const inTheFile = faults;
 
 function judge(parameters) {
@@ -349,8 +301,8 @@ function matches(resources) {
         .filter(([, { Type }]) => Type === 'AWS::Logs::MetricFilter')
         .map(([name, { Properties }]) => {
             const isMatch = compile(Properties.FilterPattern);
-            return [name, lines.flatMap((line, n) => (isMatch(line) ? [n]
-                : []))];
+            return [name, lines.flatMap(({ text, object }, n) =>
+                (isMatch(text, object) ? [n] : []))];
         }));
 }
 

@@ -25,6 +25,7 @@ my %DEFAULT = (
 # These start a patient of their own and never talk to the common server, so
 # a second round with another number of children would show nothing new.
 my @ONCE = qw(
+    alarms
     arrows
     chaos_control
     chaos_tool
@@ -58,8 +59,8 @@ my @ONCE = qw(
 # With MySQL in MariaDB's place: what uses no database, or is not about it, shows
 # nothing new, and of what takes long the harder round is enough. And what is of
 # MySQL alone.
-my @NO_DATABASE = qw(arrows compose directives ecs foreign language leak
-    log_pipe protocol_errors proxy status task);
+my @NO_DATABASE = qw(alarms arrows compose directives ecs foreign language
+    leak log_pipe protocol_errors proxy status task);
 my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline
     incident_reserve);
 my @MYSQL_ALONE = qw(mysql);
