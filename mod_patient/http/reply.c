@@ -23,10 +23,20 @@
 
 static ap_filter_rec_t *error_filter;
 
-/* Before the stop an answer is the last on its connection, and says so. */
+/* What a client must have sent before it can read the whole answer. */
+static void take_rest(request_rec *r)
+{
+    if (r->connection->master != NULL) {
+        request_discard(r);
+    }
+}
+
+/* Before the stop an answer is the last on its connection, and says so.  A
+ * connection of HTTP/2 is told by the stop itself: it says there which request
+ * was the last, so none is lost. */
 static void take_leave(request_rec *r)
 {
-    if (drain_began()) {
+    if (drain_began() && persist_is_http1(r)) {
         r->connection->keepalive = AP_CONN_CLOSE;
     }
 }
@@ -35,6 +45,9 @@ int reply_text(call_t *call, const char *type, const char *text,
                apr_size_t len)
 {
     take_leave(call->r);
+    if (!call->has_read_all) {
+        take_rest(call->r);
+    }
     ap_set_content_type(call->r, type);
     ap_set_content_length(call->r, (apr_off_t)len);
     ap_rwrite(text, (int)len, call->r);
@@ -49,6 +62,7 @@ int reply_json(call_t *call, int status, json_t *body)
     if (text == NULL) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    take_leave(call->r);
     if (call->has_read_all) {
         persist_status(call->r, status);
     }
@@ -210,5 +224,8 @@ void reply_cover_error(request_rec *r)
 {
     reply_dress(r);
     reply_share(r);
+    if (r->status != HTTP_REQUEST_TIME_OUT) {
+        take_rest(r);
+    }
     ap_add_output_filter_handle(error_filter, NULL, r, r->connection);
 }

@@ -21,6 +21,9 @@
  * connection; one that is larger still ends it. */
 #define DRAIN_BYTES APR_INT64_C(4194304)
 
+/* As much is thrown away where the answer would not arrive otherwise. */
+#define DISCARD_BYTES APR_INT64_C(67108864)
+
 typedef struct buffer_t {
     char *bytes;
     apr_size_t len;
@@ -103,6 +106,31 @@ static apr_status_t read_all(buffer_t *buffer, call_t *call)
                                                              : APR_SUCCESS;
     }
     return rv;
+}
+
+/* Of the connection, which is the stream: past HTTP's own filter, which lets
+ * nothing more through once LimitRequestBody is passed. */
+void request_discard(request_rec *r)
+{
+    apr_bucket_brigade *brigade;
+    apr_off_t seen = 0, len = 0;
+    int is_end = 0;
+
+    if (!ap_request_has_body(r)) {
+        return;
+    }
+    brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    while (!is_end && seen <= DISCARD_BYTES
+           && ap_get_brigade(r->connection->input_filters, brigade,
+                             AP_MODE_READBYTES, APR_BLOCK_READ, READ_BYTES)
+              == APR_SUCCESS
+           && apr_brigade_length(brigade, 1, &len) == APR_SUCCESS) {
+        seen += len;
+        is_end = APR_BRIGADE_EMPTY(brigade)
+            || APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade));
+        apr_brigade_cleanup(brigade);
+    }
+    apr_brigade_destroy(brigade);
 }
 
 static apr_status_t refuse_large(int *answer, call_t *call)

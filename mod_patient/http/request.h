@@ -20,6 +20,14 @@
  */
 apr_status_t request_body(json_t **body, int *answer, call_t *call);
 
+/**
+ * Reads what is left of the body, and throws it away, within reason.  A stream
+ * of HTTP/2 whose body nobody read is reset when the request is done, and what
+ * was not sent by then of the answer never is (mod_http2 2.0.42).  httpd itself
+ * discards only where a connection of HTTP/1 would go on.
+ */
+void request_discard(request_rec *r);
+
 /** The token of "Authorization: Bearer <token>", or NULL. */
 const char *request_bearer(const call_t *call);
 
