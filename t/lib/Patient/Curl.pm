@@ -38,6 +38,22 @@ sub requests ($self, @requests) {
     return map { answer("$dir/$_", $said[$_] // '{}') } 0 .. $#requests;
 }
 
+# A request whose body begins and never ends; after so many seconds curl loses
+# its patience.
+sub stall ($self, $seconds, $method, $target, %with) {
+    my $dir = File::Temp->newdir('patient-curl-XXXXXX', TMPDIR => 1);
+
+    POSIX::mkfifo("$dir/body", 0600) or die "mkfifo: $!\n";
+    write_file("$dir/config", join "\n", $self->settings("$dir/0", $method,
+        $target, %with), 'upload-file = ' . quoted("$dir/body"),
+        "max-time = $seconds", '');
+    # Holds the other end open, for reading as well, so that nobody waits.
+    open my $body, '+<', "$dir/body" or die "$dir/body: $!\n";
+    syswrite $body, '{';
+    run($dir);
+    return answer("$dir/0", Patient::Server::slurp("$dir/said") || '{}');
+}
+
 sub settings ($self, $file, $method, $target, %with) {
     my %headers = %{ $with{headers} // {} };
     my $body = $with{body};

@@ -37,6 +37,7 @@ my @ONCE = qw(
     foreign
     grant
     language
+    http2
     launcher
     leak
     log_pipe
