@@ -45,6 +45,16 @@ subtest 'who gives no name is called Anonymous' => sub {
     is($answer->json->{user}{name}, 'Anonymous', 'the name');
 };
 
+subtest 'and so is who gives one that nobody can see' => sub {
+    for my $name ('', ' ', "\t\n", "\x{3000}\x{a0}", "\x{200b}", "\x{3164}") {
+        my $answer = register(email => new_email(), password => password(),
+            name => $name);
+        is_json($answer, 201, 'it is created');
+        is($answer->json->{user}{name}, 'Anonymous', 'the name');
+    }
+    is(sign_up(name => ' 김 ')->{name}, ' 김 ', 'any other stays as it is');
+};
+
 subtest 'the password is kept as a bcrypt hash of cost 10' => sub {
     my $user = sign_up();
     my ($hash) = (sql("SELECT password FROM users WHERE id = $user->{id}"))
@@ -93,21 +103,26 @@ subtest 'an unusual email that is one is taken' => sub {
     }
 };
 
-subtest 'a password has 6 to 72 bytes' => sub {
-    my $text = 'Password must be between 6 and 72 bytes';
+subtest 'a password has 6 characters at least, and 72 bytes at most' => sub {
+    my $text = 'Password must have at least 6 characters and at most '
+        . '72 bytes';
 
     is_error(register(email => new_email(), password => '12345'), 400, $text,
         'five are too few');
-    is_error(register(email => new_email(), password => '가'), 400, $text,
-        'one Hangul syllable has three bytes');
+    for my $short ('가나', '가나다라마', '🩺' x 5, 'é' x 5, "e\x{301}" x 2) {
+        is_error(register(email => new_email(), password => $short), 400,
+            $text, "$short is too short, however many bytes it has");
+    }
     is_error(register(email => new_email(), password => 'x' x 73), 400, $text,
         '73 are too many');
     is_error(register(email => new_email(), password => '가' x 25), 400, $text,
         '25 Hangul syllables have 75 bytes');
     is_json(register(email => new_email(), password => '123456'), 201,
         'six are enough');
-    is_json(register(email => new_email(), password => '가나'), 201,
-        'and so are two Hangul syllables');
+    for my $six ('가나다라마바', '🩺' x 6, '      ') {
+        is_json(register(email => new_email(), password => $six), 201,
+            "and so are the six of '$six'");
+    }
     is_json(register(email => new_email(), password => 'x' x 72), 201,
         '72 are not too many');
     is_json(register(email => new_email(), password => '가' x 24), 201,
@@ -116,7 +131,8 @@ subtest 'a password has 6 to 72 bytes' => sub {
 
 subtest 'several mistakes are told at once' => sub {
     is_error(register(email => 'nobody', password => '123'), 400,
-        'Invalid email format, Password must be between 6 and 72 bytes',
+        'Invalid email format, Password must have at least 6 characters and '
+        . 'at most 72 bytes',
         'joined with a comma');
 };
 

@@ -50,18 +50,95 @@ my %MALFORMED = (
     'a number with a leading zero' => '{"title":"T","x":01}',
     'a lone surrogate'        => '{"title":"\\ud83e"}',
     'surrogates the wrong way round' => '{"title":"\\udefa\\ud83e"}',
-    'a byte order mark'       => "\xef\xbb\xbf{\"title\":\"T\"}",
+    'two byte order marks'    => "\xef\xbb\xbf" x 2 . '{"title":"T"}',
+    'one that is not at the start' => "{\xef\xbb\xbf\"title\":\"T\"}",
+    'half of one'             => "\xef\xbb{\"title\":\"T\"}",
     'a NUL byte'              => "{\"title\":\"a\0b\"}",
     'plain text'              => 'title=T',
-    'nothing at all'          => '',
     'only blanks'             => "  \r\n ",
 );
 
+# Words that only who knows our libraries understands.
+my $FOREIGN = qr/JSON_|ALLOW_|jansson|token|NUL byte|near|end of file|decode
+    |premature|parsing depth|overflow|object key|integer/x;
+
 for my $kind (sort keys %MALFORMED) {
     subtest "malformed JSON is a 400: $kind" => sub {
-        is_turned_away($MALFORMED{$kind}, 400, qr/./, $kind);
+        is_turned_away($MALFORMED{$kind}, 400,
+            qr/\AMalformed JSON: (?!.*$FOREIGN).+ \(line \d+, column \d+\)\z/,
+            $kind);
     };
 }
+
+my %SAID = (
+    '{'                     => 'a name in double quotes, or }, must follow, '
+        . 'at the end (line 1, column 1)',
+    '{"a" 1}'               => q|a colon must follow the name, at '1' |
+        . '(line 1, column 6)',
+    '{"a":1 "b":2}'         => q|a comma or } must follow, at '"b"' |
+        . '(line 1, column 10)',
+    '{"a":[1 2]}'           => q|a comma or ] must follow, at '2' |
+        . '(line 1, column 9)',
+    '{"a":}'                => q|a value must stand here, at '}' |
+        . '(line 1, column 6)',
+    "{\n\"a\":oops}"       => q|this is no JSON, at 'oops' (line 2, column 8)|,
+    '{} x'                  => q|something follows its end, at 'x' |
+        . '(line 1, column 4)',
+    "{}\0\0"                => 'something follows its end (line 1, column 3)',
+    '{"a":1,"a":2}'         => q|a name stands twice in one object, at '"a"' |
+        . '(line 1, column 10)',
+    '{"a":"\\u0000"}'       => q|\\u0000 is not allowed, at '"\\u0000"' |
+        . '(line 1, column 13)',
+    '{"\\u0000":1}'         => q|\\u0000 is not allowed in a name, at |
+        . q|'"\\u0000"' (line 1, column 9)|,
+    '{"a":1e999}'           => q|a number is too large, at '1e999' |
+        . '(line 1, column 10)',
+    '{"a":' . '9' x 30 . '}' => 'a whole number has more than 64 bits '
+        . '(line 1, column 35)',
+    '{"a":-' . '9' x 30 . '}' => 'a whole number has more than 64 bits '
+        . '(line 1, column 36)',
+    "{\"a\":\"\xff\"}"      => q|it is not UTF-8: byte 0xff, at '"' |
+        . '(line 1, column 6)',
+    "{\"a\":\"x\ty\"}"      => q|a string holds the bare control character |
+        . q|0x9, at '"x' (line 1, column 7)|,
+    "{\"a\":\"x\ny\"}"      => q|a line break in a string must be written |
+        . q|as \\n, at '"x' (line 1, column 7)|,
+    '{"a":"x'               => q|the end comes within a string, at '"x' |
+        . '(line 1, column 7)',
+    '{"a":"\\ud83e"}'       => q|half of a surrogate pair: '\\uD83E', at |
+        . q|'"\\ud83e"' (line 1, column 13)|,
+    '[' x 3000              => q|it is nested too deep, at '[' |
+        . '(line 1, column 2049)',
+    "\xff\xfe{\0}\0"        => 'it must be UTF-8, not UTF-16 or UTF-32 '
+        . '(line 1, column 1)',
+    "\xfe\xff\0{\0}"        => 'it must be UTF-8, not UTF-16 or UTF-32 '
+        . '(line 1, column 1)',
+    "\0{\0}"                => 'it must be UTF-8, not UTF-16 or UTF-32 '
+        . '(line 1, column 1)',
+    "{\0}\0"                => 'it must be UTF-8, not UTF-16 or UTF-32 '
+        . '(line 1, column 1)',
+);
+
+subtest 'the 400 says what is wrong, in words that need no library' => sub {
+    for my $body (sort keys %SAID) {
+        is_turned_away($body, 400, "Malformed JSON: $SAID{$body}",
+            substr $body =~ s/[^ -~]/?/gr, 0, 20);
+    }
+};
+
+subtest 'one byte order mark before JSON is passed over' => sub {
+    my $mark = "\xef\xbb\xbf";
+    my $answer = request(POST => '/api/posts', token => $user->{token},
+        type => 'application/json', body => "$mark\n{\"title\":\"T\"}");
+
+    is_json($answer, 201, 'it is created');
+    is($answer->json->{title}, 'T', 'with its title');
+    is_turned_away($mark, 400, 'Title is required',
+        'the mark alone is an empty body');
+    is_turned_away('', 400, 'Title is required', 'as is none at all');
+    is_turned_away("$mark\{", 400, qr/\(line 1, column 1\)/,
+        'the columns begin behind it');
+};
 
 subtest 'the 400 says where the JSON is malformed' => sub {
     is_turned_away("{\n  \"title\": \"T\",\n  \"content\": oops\n}", 400,
@@ -83,8 +160,7 @@ subtest 'a key that stands twice is a 400 that names it' => sub {
         'one of them written in escapes');
 };
 
-# What is wrong, in one of the ways to say it.
-my $UTF8 = qr/UTF-8|decode byte 0x/;
+my $UTF8 = qr/not UTF-8: byte 0x[0-9a-f]{2}/;
 
 subtest 'invalid UTF-8 is a 400 that says so' => sub {
     my %bad = (
@@ -189,6 +265,50 @@ subtest 'a Content-Type that is neither JSON nor a form is 415' => sub {
         'application/jsonx', 'json', 'application') {
         is_turned_away('{"title":"T"}', 415, qr/./, $type, type => $type);
     }
+};
+
+# Whoever compresses a body hears why it is not read, not that it is no JSON.
+subtest 'a body with a Content-Encoding is 415 that names it' => sub {
+    for my $coding ('gzip', 'GZIP', 'br', 'deflate', 'x-unknown', 'gzip, br',
+        'identity, gzip', ',gzip', ['identity', 'gzip']) {
+        my $name = ref $coding ? join ' and ', @$coding : $coding;
+        for my $path (qw(/api/posts /api/auth/register /api/auth/login
+            /api/chaos/db-fail /api/chaos/halt)) {
+            is_turned_away("\x1f\x8b\x08\0", 415,
+                qr/\AThe body must have no Content-Encoding, and has /,
+                "$path: $name", path => $path,
+                headers => { 'Content-Encoding' => $coding });
+        }
+    }
+    is_turned_away('title=T', 415, qr/Content-Encoding.* gzip\z/, 'a form',
+        type => 'application/x-www-form-urlencoded',
+        headers => { 'Content-Encoding' => 'gzip' });
+    is_turned_away("\x1f\x8b" x 30_000, 415, qr/Content-Encoding/, 'in chunks',
+        chunked => 1, headers => { 'Content-Encoding' => 'gzip' });
+    my $post = new_post($user);
+    is_error(request(DELETE => "/api/posts/$post->{id}",
+        token => $user->{token}, body => 'x', type => 'application/json',
+        headers => { 'Content-Encoding' => 'gzip' }), 415,
+        qr/Content-Encoding/, 'a DELETE with a body');
+    is_error(request(DELETE => '/api/chaos/db-fail', body => 'x',
+        type => 'application/json',
+        headers => { 'Content-Encoding' => 'gzip' }), 415,
+        qr/Content-Encoding/, 'an operator\'s, too');
+    is(scalar request(POST => '/api/auth/login', type => 'application/json',
+        body => 'x', headers => { 'Content-Encoding' => 'gzip' })
+        ->header('Accept-Encoding'), 'identity', 'and it says what is taken');
+};
+
+subtest 'identity is no Content-Encoding' => sub {
+    for my $coding ('identity', 'Identity', '', 'identity, identity') {
+        is_json(request(POST => '/api/posts', token => $user->{token},
+            json => { title => 'T' },
+            headers => { 'Content-Encoding' => $coding }), 201, "'$coding'");
+    }
+    my $post = new_post($user);
+    is(request(DELETE => "/api/posts/$post->{id}", token => $user->{token},
+        headers => { 'Content-Encoding' => 'gzip' })->status, 200,
+        'and without a body there is nothing to decode');
 };
 
 subtest 'JSON may be spelled as HTTP allows' => sub {

@@ -191,7 +191,9 @@ subtest 'OPTIONS, other methods and paths that are not there' => sub {
         is(scalar $answer->header('Allow'), $allow, 'after a 405, too');
     }
     ask(404, $_ => '/no/such/path', everywhere => 'noSuchPath')
-        for qw(GET POST HEAD OPTIONS BREW);
+        for qw(GET POST HEAD BREW);
+    ask(204, OPTIONS => $_, everywhere => 'preflight')
+        for qw(/no/such/path /api/chaos/none);
 };
 
 subtest 'what httpd refuses by itself' => sub {
@@ -219,6 +221,8 @@ subtest 'bodies that are no good, wherever a body is taken' => sub {
         ask(413, POST => $path, %with, body => ' ' x 600_000);
         ask(415, POST => $path, %with, type => 'text/plain', body => '{}');
         ask(415, POST => $path, token => $taken{$path}, body => '{}');
+        ask(415, POST => $path, %with, body => '{}',
+            headers => { 'Content-Encoding' => 'gzip' });
         ask(400, POST => $path, %with, body => 'a=%00',
             type => 'application/x-www-form-urlencoded');
     }
@@ -246,7 +250,7 @@ subtest 'what users do wrong by themselves' => sub {
     ask(401, POST => '/api/auth/login',
         json => { email => $email, password => 'another' });
     ask(400, GET => '/api/posts', query => $_)
-        for '?limit=0', '?limit=x', '?offset=-1';
+        for '?limit=0', '?limit=x', '?offset=-1', '?limit=%zz';
     ask(404, $_ => '/api/posts/{id}', id => 2_147_483_647,
         token => $user->{token}) for qw(GET DELETE);
     ask(404, $_ => '/api/posts/{id}', id => 'seven', token => $user->{token})

@@ -42,17 +42,19 @@ subtest 'a post is created and comes back' => sub {
         'and it is in the table');
 };
 
-subtest 'content may be left out' => sub {
+subtest 'content that is left out is empty, and never null' => sub {
     for my $body ({ title => 'T' }, { title => 'T', content => undef },
         { title => 'T', content => '' }) {
         my $answer = create($body);
         is_json($answer, 201, 'it is created');
-        my $content = $answer->json->{content};
-        ok(exists $answer->json->{content}, 'content is there');
-        ok(!defined $content || $content eq '', 'and empty');
-        is_deeply(request(GET => '/api/posts/' . $answer->json->{id})
-            ->json->{content}, $content, 'the same when it is read');
+        my $id = $answer->json->{id};
+        is($answer->json->{content}, '', 'in the answer');
+        is_deeply(stored($id), ['T', ''], 'in the table');
+        is(request(GET => "/api/posts/$id")->json->{content}, '',
+            'when it is read');
     }
+    is(create(undef, type => 'application/x-www-form-urlencoded',
+        body => 'title=T')->json->{content}, '', 'of a form, too');
 };
 
 my $AWKWARD = qq{"\\" \\\\ 한글 🩺 </script> \t"};
@@ -143,6 +145,31 @@ subtest 'a title is required' => sub {
             JSON::PP->new->encode($body));
     }
     is(count_posts(), $before, 'nothing was stored');
+};
+
+# What White_Space, controls and characters without width look like: nothing.
+subtest 'blanks alone are no title' => sub {
+    my $before = count_posts();
+
+    for my $blank (' ', '   ', "\t", "\r\n", "\x0b\x0c", "\x01", "\x{85}",
+        "\x{a0}", "\x{1680}", "\x{2003}", "\x{2028}", "\x{202f}",
+        "\x{205f}", "\x{3000}", "\x{200b}", "\x{200d}", "\x{2060}",
+        "\x{feff}", "\x{ad}", "\x{3164}", "\x{2800}", "\x{e0020}",
+        " \x{3000}\x{200b}\t" x 50, "\x{3000}" x 300) {
+        is_error(create({ title => $blank }), 400, 'Title is required',
+            join ' ', map { sprintf 'U+%04X', ord }
+                (split //, $blank)[0 .. ($blank =~ /../s ? 1 : 0)]);
+    }
+    is_error(create(undef, type => 'application/x-www-form-urlencoded',
+        body => 'title=+%E3%80%80+'), 400, 'Title is required', 'in a form');
+    is(count_posts(), $before, 'nothing was stored');
+
+    for my $title (' x ', "\x{3000}가\x{3000}", '.', "\x{200b}0",
+        "\x{1f469}\x{200d}\x{2695}\x{fe0f}") {
+        my $answer = create({ title => $title });
+        is_json($answer, 201, 'with something to see in it, it is one');
+        is($answer->json->{title}, $title, 'and stays as it was');
+    }
 };
 
 subtest 'a wrong type is a 400 that names the field' => sub {

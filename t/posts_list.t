@@ -4,7 +4,7 @@ use Patient;
 use Patient::Sql;
 
 my %POST = (id => INT, user_id => INT, title => STRING,
-    content => sub ($v) { !defined $v || STRING->($v) },
+    content => STRING,
     createdAt => TIME, updatedAt => TIME);
 my %AUTHOR = (id => INT, email => STRING, name => STRING);
 
@@ -82,8 +82,34 @@ subtest 'limit 100 is allowed' => sub {
     cmp_ok(scalar @{ $answer->json->{posts} }, '<=', 100, 'no more than that');
 };
 
+subtest 'the query string is percent-decoded' => sub {
+    for my $query ('limit=%32', '%6cimit=2', '%6C%69%6D%69%74=%32', 'limit=2&',
+        '&&limit=2', 'limit=2&x=%ED%95%9C', 'x&limit=2', 'x=1&x=2&limit=2',
+        'x=%26limit=7&limit=2', 'limit=2&offset=%30', '%20limit=1&limit=2') {
+        my $answer = list("?$query");
+        is_json($answer, 200, $query);
+        is($answer->json->{count}, 2, 'there are two');
+    }
+};
+
+subtest 'an escape that is none is a 400 that says so, and where' => sub {
+    for my $bad ('limit=%', 'limit=%3', 'limit=%zz', 'limit=%00', '%=1',
+        'x=1&y=%g0', '%00=1') {
+        my ($offset) = $bad =~ /\A(.*&)?/ ? length($1 // '') : 0;
+        is_error(list("?$bad"), 400,
+            qr/\AMalformed query: .*%XX.* \(offset $offset\)\z/, $bad);
+    }
+};
+
+subtest 'a key that stands twice is a 400, however it is written' => sub {
+    for my $bad ('limit=1&limit=1', 'limit=1&%6Cimit=2', 'limit&limit=2') {
+        is_error(list("?$bad"), 400, qr/\Alimit must be/, $bad);
+    }
+    is_error(list('?offset=1&off%73et=1'), 400, qr/\Aoffset must be/, 'offset');
+};
+
 subtest 'a limit that is no number from 1 to 100 is a 400' => sub {
-    for my $limit (qw(0 101 -1 +1 abc 1.5 1e1 0x10 10abc %00 %20 1%20
+    for my $limit (qw(0 101 -1 +1 %2B1 1+ abc 1.5 1e1 0x10 10abc %20 1%20
         99999999999999999999), '') {
         is_error(list("?limit=$limit"), 400, qr/limit/, "limit=$limit");
     }

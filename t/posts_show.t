@@ -1,6 +1,7 @@
 # GET /api/posts/:id
 
 use Patient;
+use Patient::Sql;
 
 my $user = sign_in(name => '글쓴이');
 
@@ -12,6 +13,17 @@ subtest 'a post comes with its author' => sub {
     is_deeply($answer->json, { %$post, author =>
         { id => $user->{id}, email => $user->{email}, name => '글쓴이' } },
         'all of it, as it was made, and nothing else');
+};
+
+subtest 'a content that is NULL in the table is answered as ""' => sub {
+    my $post = new_post($user, content => 'x');
+
+    sql("UPDATE posts SET content = NULL WHERE id = $post->{id}");
+    is(request(GET => "/api/posts/$post->{id}")->json->{content}, '',
+        'by itself');
+    my ($listed) = grep { $_->{id} == $post->{id} }
+        @{ request(GET => '/api/posts?limit=100')->json->{posts} };
+    is($listed->{content}, '', 'and in the list');
 };
 
 subtest 'who reads needs no login, and a bad token is no harm' => sub {

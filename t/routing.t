@@ -115,6 +115,86 @@ subtest 'OPTIONS on every path is a preflight that allows its methods' => sub {
     }
 };
 
+subtest 'OPTIONS answers on a path that is not there, as on any' => sub {
+    for my $path (qw(/nope /api /api/posts/1/2 /api/chaos/none /API/POSTS
+        /favicon.ico), '/%ED%95%9C') {
+        my $answer = request(OPTIONS => $path, headers => {
+            Origin => 'https://frontend.example',
+            'Access-Control-Request-Method' => 'POST',
+        });
+        is($answer->status, 204, "$path: 204");
+        is($answer->body, '', 'no body');
+        is(scalar $answer->header('Access-Control-Allow-Origin'), '*',
+            'for any origin');
+        like(scalar $answer->header('Access-Control-Allow-Methods'),
+            qr/\bGET\b.*\bPOST\b.*\bDELETE\b/,
+            'so that a page may read the 404');
+    }
+};
+
+# Status, headers and body, without what no two answers have in common.
+sub trace ($answer) {
+    return join "\n", $answer->status, (sort grep {
+        !/\A(?:Date|X-Request-Id|Content-Length):/ }
+        (split /\r\n/, $answer->head)[1 .. 99]),
+        $answer->body =~ s/"path":"[^"]*"/PATH/r;
+}
+
+subtest 'a route that is closed is as one that is not there' => sub {
+    no warnings 'uninitialized';
+    require Patient::Server;
+    my $closed = Patient::Server->new(CHAOS_MODE => 'false');
+
+    for my $method (qw(OPTIONS GET HEAD POST PUT DELETE BREW)) {
+        my $nowhere = trace(request($method => '/api/chaosx',
+            port => $closed->port));
+        for my $path (qw(/api/chaos /api/chaos/db-fail /api/chaos/halt
+            /api/chaos/incidents /api/chaos/incidents/0123456789abcdef
+            /api/chaos/none)) {
+            is(trace(request($method => $path, port => $closed->port)),
+                $nowhere, "$method $path");
+        }
+    }
+};
+
+subtest 'Range means nothing: every answer is whole' => sub {
+    my %range = (Range => 'bytes=0-4');
+    my $user = sign_in();
+    my $post = new_post($user, content => 'x' x 1000);
+    my @requests = ([GET => '/'], [GET => '/livez'], [GET => '/metrics'],
+        [GET => '/api/posts'], [GET => "/api/posts/$post->{id}"],
+        [GET => '/nowhere'], [GET => '/a%2Fb'], [GET => '/api/posts?limit=x'],
+        [PUT => '/'], [POST => '/api/posts', token => $user->{token},
+            json => { title => 'T' }],
+        [POST => '/api/auth/login', json => { email => $user->{email},
+            password => $user->{password} }],
+        [POST => '/api/auth/login', type => 'text/plain', body => 'x']);
+
+    for my $ranges (\%range, { Range => 'bytes=1000000-' },
+        { Range => 'bytes=0-1,3-4' }, { Range => 'bytes=-1' },
+        { 'Request-Range' => 'bytes=0-4' },
+        { %range, 'If-Range' => '"x"' },
+        { %range, 'If-Range' => 'Thu, 01 Jan 1970 00:00:00 GMT' }) {
+        for my $request (@requests) {
+            my ($method, $path, %with) = @$request;
+            my $plain = request($method => $path, %with);
+            my $answer = request($method => $path, %with,
+                headers => $ranges);
+            my $name = "$method $path, " . join ' ', %$ranges;
+            is($answer->status, $plain->status, $name);
+            is(scalar $answer->header('Accept-Ranges'), 'none',
+                'it says so');
+            is(scalar $answer->header('Content-Range'), undef, 'no range');
+            $path eq '/metrics' ? like($answer->body, qr/_count\{.*\n\z/, 'all')
+                : is(ref eval { $answer->json }, 'HASH', 'all of it');
+        }
+    }
+    my $head = request(HEAD => "/api/posts/$post->{id}", headers => \%range);
+    is($head->status, 200, 'HEAD');
+    cmp_ok(scalar $head->header('Content-Length'), '>', 1000,
+        'has the whole length');
+};
+
 subtest 'a preflight leaves the connection as it was' => sub {
     my $connection = connection();
 

@@ -128,14 +128,15 @@ static const char *judge(const char *email, const char *password,
                          apr_pool_t *pool)
 {
     const char *problems = NULL;
-    apr_size_t len = strlen(password);
 
     if (!is_email(email)) {
         problems = field_complain(problems, "Invalid email format", pool);
     }
-    if (len < PASSWORD_MIN_BYTES || len > PASSWORD_MAX_BYTES) {
+    if (field_characters(password) < PASSWORD_MIN_CHARACTERS
+        || strlen(password) > PASSWORD_MAX_BYTES) {
         problems = field_complain(
-            problems, "Password must be between 6 and 72 bytes", pool);
+            problems, "Password must have at least 6 characters and at most "
+            "72 bytes", pool);
     }
     return problems;
 }
@@ -180,7 +181,8 @@ static int register_user(call_t *call)
         return reply_error(call, HTTP_BAD_REQUEST, problems);
     }
     user.email = email.value;
-    user.name = name.value && *name.value ? name.value : NAME_DEFAULT;
+    user.name = name.value && !field_is_blank(name.value) ? name.value
+                                                          : NAME_DEFAULT;
     rv = hash_and_create(&user, password.value, call);
     if (rv == APR_EEXIST) {
         return reply_error(call, HTTP_CONFLICT, "Email already exists");

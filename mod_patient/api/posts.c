@@ -33,7 +33,7 @@ static json_t *post_json(const post_t *post, apr_pool_t *pool)
         "id", (json_int_t)post->id,
         "user_id", (json_int_t)post->user_id,
         "title", json_text(post->title, pool),
-        "content", json_text(post->content, pool),
+        "content", json_text(post->content ? post->content : "", pool),
         "createdAt", json_time(post->created_at),
         "updatedAt", json_time(post->updated_at));
 
@@ -50,22 +50,22 @@ static json_t *post_json(const post_t *post, apr_pool_t *pool)
     return value;
 }
 
+static const query_int_t query_limit = { "limit", 1, LIMIT_MAX };
+static const query_int_t query_offset = { "offset", 0, APR_INT32_MAX };
+
 /* GET /api/posts */
 static int list_posts(call_t *call)
 {
     apr_time_t start = vitals_now();
     apr_int64_t limit = LIMIT_DEFAULT, offset = 0;
+    const char *problem;
     apr_array_header_t *posts;
     json_t *list;
     int i;
 
-    if (request_query_int(&limit, "limit", 1, LIMIT_MAX, call)) {
-        return reply_error(call, HTTP_BAD_REQUEST,
-                           "limit must be a number from 1 to 100");
-    }
-    if (request_query_int(&offset, "offset", 0, APR_INT32_MAX, call)) {
-        return reply_error(call, HTTP_BAD_REQUEST,
-                           "offset must be a number from 0 to 2147483647");
+    if (request_query_int(&limit, &problem, &query_limit, call)
+        || request_query_int(&offset, &problem, &query_offset, call)) {
+        return reply_error(call, HTTP_BAD_REQUEST, problem);
     }
     if (post_list(&posts, call->db, limit, offset, call->pool)) {
         return reply_unavailable(call, "Failed to fetch posts");
@@ -124,6 +124,7 @@ static apr_status_t ask_upstream(call_t *call)
 static int create_post(call_t *call)
 {
     field_t title = { .name = "title", .required = "Title is required",
+                      .is_visible = 1,
                       .max_characters = TITLE_MAX_CHARACTERS };
     field_t content = { .name = "content", .max_bytes = CONTENT_MAX_BYTES };
     field_t *fields[] = { &title, &content, NULL };
@@ -145,7 +146,7 @@ static int create_post(call_t *call)
                            "Upstream service timed out");
     }
     post.title = title.value;
-    post.content = content.value;
+    post.content = content.value ? content.value : "";
     rv = post_create(&post, call->db, call->pool);
     if (rv == APR_NOTFOUND) {       /* the user was deleted meanwhile */
         return reply_challenge(call, "invalid_token", json_pack(

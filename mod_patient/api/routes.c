@@ -138,7 +138,9 @@ int api_answer(request_rec *r, struct db_t *db)
 
     route_match(&match, api_tables, r, guard_is_open);
     if (match.allowed == 0) {
-        return answer_unknown(&call);
+        return r->method_number == M_OPTIONS
+            ? answer_preflight(&call, route_allow(~0u, r->pool))
+            : answer_unknown(&call);
     }
     if (match.route == NULL) {
         allow = route_allow(match.allowed, r->pool);
@@ -154,7 +156,9 @@ int api_answer(request_rec *r, struct db_t *db)
     if (is_too_busy(match.route)) {
         return answer_busy(&call);
     }
-    if (guard_admit(&answer, &call) != APR_SUCCESS) {
+    if (guard_admit(&answer, &call) != APR_SUCCESS
+        || (match.route->method != M_GET
+            && request_check_encoding(&answer, &call) != APR_SUCCESS)) {
         return answer;
     }
     return run_handler(&call);

@@ -9,7 +9,7 @@
 
 #include <apr_pools.h>
 
-#define PASSWORD_MIN_BYTES 6
+#define PASSWORD_MIN_CHARACTERS 6
 #define PASSWORD_MAX_BYTES 72   /* bcrypt ignores what follows */
 
 /**

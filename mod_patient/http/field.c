@@ -23,6 +23,59 @@ apr_size_t field_characters(const char *text)
     return count;
 }
 
+/* Unicode's White_Space, Cc and Default_Ignorable_Code_Point, and the two
+ * blanks that are symbols: the Braille one and Hangul's half-width filler. */
+static const struct {
+    apr_uint32_t first;
+    apr_uint32_t last;
+} invisible[] = {
+    { 0x00, 0x20 }, { 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x34f, 0x34f },
+    { 0x61c, 0x61c }, { 0x115f, 0x1160 }, { 0x1680, 0x1680 },
+    { 0x17b4, 0x17b5 }, { 0x180b, 0x180f }, { 0x2000, 0x200f },
+    { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x2800, 0x2800 },
+    { 0x3000, 0x3000 }, { 0x3164, 0x3164 }, { 0xfe00, 0xfe0f },
+    { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, { 0xfff0, 0xfff8 },
+    { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+};
+
+static int is_invisible(apr_uint32_t character)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(invisible) / sizeof(invisible[0]); i++) {
+        if (character >= invisible[i].first
+            && character <= invisible[i].last) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The character at *text, which is UTF-8, and on to the next. */
+static apr_uint32_t next_character(const unsigned char **text)
+{
+    apr_uint32_t lead = *(*text)++;
+    apr_uint32_t character = lead < 0x80 ? lead : lead < 0xe0 ? lead & 0x1f
+        : lead < 0xf0 ? lead & 0x0f : lead & 0x07;
+
+    while ((**text & 0xc0) == 0x80) {
+        character = character << 6 | (*(*text)++ & 0x3f);
+    }
+    return character;
+}
+
+int field_is_blank(const char *text)
+{
+    const unsigned char *rest = (const unsigned char *)text;
+
+    while (*rest) {
+        if (!is_invisible(next_character(&rest))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* "title" -> "Title" */
 static char *capitalised(const char *name, apr_pool_t *pool)
 {
@@ -46,7 +99,9 @@ static const char *read_field(field_t *field, json_t *body, apr_pool_t *pool)
                             capitalised(field->name, pool));
     }
     field->value = json_string_value(value);
-    if (field->required != NULL && *field->value == '\0') {
+    if (field->required != NULL
+        && (field->is_visible ? field_is_blank(field->value)
+                              : *field->value == '\0')) {
         return field->required;
     }
     if (field->max_bytes && json_string_length(value) > field->max_bytes) {

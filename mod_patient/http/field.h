@@ -11,6 +11,7 @@ typedef struct field_t {
     const char *name;
     const char *required;       /* what to say if it is missing, null or
                                  * empty; NULL: it need not be there */
+    int is_visible;             /* blanks alone are as good as nothing */
     apr_size_t max_bytes;       /* 0: no limit */
     apr_size_t max_characters;  /* 0: no limit */
     const char *value;          /* set: the body's own, or NULL */
@@ -27,6 +28,10 @@ const char *field_read(field_t **fields, json_t *body, apr_pool_t *pool);
 /** Adds to a list apart by ", "; list may be NULL. */
 const char *field_complain(const char *list, const char *problem,
                            apr_pool_t *pool);
+
+/** Whether nothing of a text of UTF-8 can be seen: it is empty, or of blanks,
+ * controls and characters without width alone. */
+int field_is_blank(const char *text);
 
 /** How many characters (code points) a text of UTF-8 has. */
 apr_size_t field_characters(const char *text);

@@ -5,8 +5,10 @@
 
 #include <string.h>
 
-#include <apr_escape.h>
 #include <apr_strings.h>
+
+#include "http/json_problem.h"
+#include "http/urlencoded.h"
 
 static apr_status_t drop(void *value)
 {
@@ -24,17 +26,31 @@ json_t *json_keep(json_t *value, apr_pool_t *pool)
 
 /* ---- reading ---- */
 
+/* UTF-16 and UTF-32 of what is ASCII have a NUL in the first two bytes, or
+ * begin with their own byte order marks. */
+static int is_wide(const char *text, apr_size_t len)
+{
+    return len >= 2
+        && (memcmp(text, "\xff\xfe", 2) == 0
+            || memcmp(text, "\xfe\xff", 2) == 0
+            || text[0] == '\0' || text[1] == '\0');
+}
+
 json_t *json_read_object(const char *text, apr_size_t len,
                          const char **problem, apr_pool_t *pool)
 {
     json_error_t error;
-    json_t *value = json_loadb(text, len,
-                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-                               &error);
+    json_t *value;
 
+    if (is_wide(text, len)) {
+        *problem = "Malformed JSON: it must be UTF-8, not UTF-16 or UTF-32 "
+                   "(line 1, column 1)";
+        return NULL;
+    }
+    value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                       &error);
     if (value == NULL) {
-        *problem = apr_psprintf(pool, "Malformed JSON: %s (line %d, column "
-                                "%d)", error.text, error.line, error.column);
+        *problem = json_problem(&error, pool);
         return NULL;
     }
     json_keep(value, pool);
@@ -45,64 +61,28 @@ json_t *json_read_object(const char *text, apr_size_t len,
     return value;
 }
 
-/* Decodes one key or value. @return NULL: an escape is broken or a NUL */
-static const char *decode(const char *from, apr_size_t len, apr_pool_t *pool)
-{
-    char *text = apr_pstrmemdup(pool, from, len);
-    char *plus;
-
-    for (plus = text; (plus = strchr(plus, '+')) != NULL; ) {
-        *plus = ' ';
-    }
-    if (*text == '\0') {
-        return "";
-    }
-    return apr_punescape_url(pool, text, NULL, NULL, 0);
-}
-
-/* Adds one "key=value" to the object. @return what is wrong, or NULL */
-static const char *read_pair(json_t *object, const char *pair, apr_size_t len,
-                             apr_pool_t *pool)
-{
-    const char *equals = memchr(pair, '=', len);
-    apr_size_t key_len = equals ? (apr_size_t)(equals - pair) : len;
-    const char *key = decode(pair, key_len, pool);
-    const char *value = equals
-        ? decode(equals + 1, len - key_len - 1, pool) : "";
-
-    if (key == NULL || value == NULL) {
-        return "an escape is not %XX of a byte other than 00";
-    }
-    if (json_object_get(object, key) != NULL) {
-        return "a key stands twice";
-    }
-    if (json_object_set_new(object, key, json_string(value)) != 0) {
-        return "it is not UTF-8";
-    }
-    return NULL;
-}
-
 json_t *json_read_form(const char *text, apr_size_t len,
                        const char **problem, apr_pool_t *pool)
 {
     json_t *object = json_keep(json_object(), pool);
-    const char *start = text;
-    const char *end = text + len;
+    urlencoded_t pair = { .text = text, .len = len };
+    const char *wrong = NULL;
+    apr_status_t rv;
 
-    while (start < end) {
-        const char *stop = memchr(start, '&', (apr_size_t)(end - start));
-        apr_size_t pair = (apr_size_t)((stop ? stop : end) - start);
-        const char *wrong = memchr(start, '\0', pair)
-            ? "it holds a NUL byte"
-            : pair ? read_pair(object, start, pair, pool) : NULL;
-
+    while ((rv = urlencoded_next(&pair, &wrong, pool)) == APR_SUCCESS) {
+        wrong = json_object_get(object, pair.key) != NULL
+            ? "a key stands twice"
+            : json_object_set_new(object, pair.key, json_string(pair.value))
+            ? "it is not UTF-8" : NULL;
         if (wrong != NULL) {
             *problem = apr_psprintf(pool, "Malformed form: %s (offset %"
-                                    APR_SIZE_T_FMT ")", wrong,
-                                    (apr_size_t)(start - text));
+                                    APR_SIZE_T_FMT ")", wrong, pair.offset);
             return NULL;
         }
-        start += pair + 1;
+    }
+    if (rv != APR_EOF) {
+        *problem = apr_pstrcat(pool, "Malformed form: ", wrong, NULL);
+        return NULL;
     }
     return object;
 }

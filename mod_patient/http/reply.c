@@ -144,6 +144,15 @@ void reply_dress(request_rec *r)
                    context_request(r)->id);
 }
 
+/* httpd would cut any answer of 200 to what these ask for. */
+static void refuse_ranges(request_rec *r)
+{
+    apr_table_unset(r->headers_in, "Range");
+    apr_table_unset(r->headers_in, "Request-Range");
+    apr_table_unset(r->headers_in, "If-Range");
+    apr_table_setn(r->err_headers_out, "Accept-Ranges", "none");
+}
+
 void reply_share(request_rec *r)
 {
     static const char expose[] = "Access-Control-Expose-Headers";
@@ -152,6 +161,7 @@ void reply_share(request_rec *r)
         return;                 /* an error while it was being answered */
     }
     apr_table_setn(r->err_headers_out, expose, "X-Request-Id");
+    refuse_ranges(r);
     allow_origin(r, patient_conf(r->server)->cors_origin);
 }
 

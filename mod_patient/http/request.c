@@ -14,8 +14,11 @@
 
 #include "http/json.h"
 #include "http/reply.h"
+#include "http/urlencoded.h"
 
 #define READ_BYTES 16384
+
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 /* Of a body that is too large, so much is read and thrown away to keep the
  * connection; one that is larger still ends it. */
@@ -150,6 +153,43 @@ static int is_type(const char *header, const char *type)
         && (header[len] == '\0' || strchr("; \t", header[len]));
 }
 
+apr_status_t request_check_encoding(int *answer, call_t *call)
+{
+    const char *header = apr_table_get(call->r->headers_in,
+                                       "Content-Encoding");
+    const char *list = header;
+    const char *coding;
+
+    if (header == NULL || call->has_read_all) {
+        return APR_SUCCESS;
+    }
+    while (*(coding = ap_get_token(call->pool, &list, 0)) != '\0'
+           || *list == ',') {
+        if (*coding != '\0' && strcasecmp(coding, "identity") != 0) {
+            apr_table_setn(call->r->err_headers_out, "Accept-Encoding",
+                           "identity");
+            *answer = reply_error(call, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                  apr_pstrcat(call->pool, "The body must "
+                                              "have no Content-Encoding, "
+                                              "and has ", header, NULL));
+            return APR_EINVAL;
+        }
+        list += *list == ',';
+    }
+    return APR_SUCCESS;
+}
+
+/* Passes over the byte order mark that some editors write before UTF-8. */
+static void skip_mark(buffer_t *buffer)
+{
+    if (buffer->len >= sizeof(BYTE_ORDER_MARK) - 1
+        && memcmp(buffer->bytes, BYTE_ORDER_MARK,
+                  sizeof(BYTE_ORDER_MARK) - 1) == 0) {
+        buffer->bytes += sizeof(BYTE_ORDER_MARK) - 1;
+        buffer->len -= sizeof(BYTE_ORDER_MARK) - 1;
+    }
+}
+
 apr_status_t request_body(json_t **body, int *answer, call_t *call)
 {
     const char *type = apr_table_get(call->r->headers_in, "Content-Type");
@@ -177,6 +217,9 @@ apr_status_t request_body(json_t **body, int *answer, call_t *call)
         /* The filter may have answered already (bad chunk): pass it on. */
         *answer = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
         return APR_EINVAL;
+    }
+    if (!is_form) {
+        skip_mark(&buffer);
     }
     if (buffer.len == 0) {
         *body = json_keep(json_object(), call->pool);
@@ -213,32 +256,6 @@ const char *request_bearer(const call_t *call)
     return *header ? header : NULL;
 }
 
-/* The value of name in the query; *times is how often name stands there. */
-static const char *query_value(const char *name, int *times,
-                               const call_t *call)
-{
-    const char *pair = call->r->args;
-    const char *value = NULL;
-    apr_size_t len = strlen(name);
-
-    *times = 0;
-    while (pair != NULL && *pair) {
-        const char *next = strchr(pair, '&');
-
-        if (strncmp(pair, name, len) == 0
-            && (pair[len] == '=' || pair[len] == '&' || pair[len] == '\0')) {
-            apr_size_t rest = next ? (apr_size_t)(next - pair) : strlen(pair);
-
-            value = pair[len] == '='
-                ? apr_pstrmemdup(call->pool, pair + len + 1, rest - len - 1)
-                : "";
-            ++*times;
-        }
-        pair = next ? next + 1 : NULL;
-    }
-    return value;
-}
-
 /* A decimal number without sign or blanks, from min to max. */
 static apr_status_t parse_int(apr_int64_t *value, const char *text,
                               apr_int64_t min, apr_int64_t max)
@@ -255,17 +272,33 @@ static apr_status_t parse_int(apr_int64_t *value, const char *text,
     return APR_SUCCESS;
 }
 
-apr_status_t request_query_int(apr_int64_t *value, const char *name,
-                               apr_int64_t min, apr_int64_t max,
-                               const call_t *call)
+apr_status_t request_query_int(apr_int64_t *value, const char **problem,
+                               const query_int_t *wanted, const call_t *call)
 {
-    int times;
-    const char *text = query_value(name, &times, call);
+    const char *query = call->r->args ? call->r->args : "";
+    urlencoded_t pair = { .text = query, .len = strlen(query) };
+    const char *wrong = NULL, *text = NULL;
+    int times = 0;
+    apr_status_t rv;
 
-    if (times == 0) {
+    while ((rv = urlencoded_next(&pair, &wrong, call->pool)) == APR_SUCCESS) {
+        if (strcmp(pair.key, wanted->name) == 0) {
+            text = pair.value;
+            times++;
+        }
+    }
+    if (rv != APR_EOF) {
+        *problem = apr_pstrcat(call->pool, "Malformed query: ", wrong, NULL);
+        return APR_EINVAL;
+    }
+    if (times == 0 || (times == 1 && parse_int(value, text, wanted->min,
+                                               wanted->max) == APR_SUCCESS)) {
         return APR_SUCCESS;
     }
-    return times == 1 ? parse_int(value, text, min, max) : APR_EINVAL;
+    *problem = apr_psprintf(call->pool, "%s must be a number from %"
+                            APR_INT64_T_FMT " to %" APR_INT64_T_FMT,
+                            wanted->name, wanted->min, wanted->max);
+    return APR_EINVAL;
 }
 
 apr_int64_t request_id(const call_t *call)
@@ -280,5 +313,8 @@ apr_int64_t request_id(const call_t *call)
 
 const char *request_path(const request_rec *r)
 {
-    return r->parsed_uri.path ? r->parsed_uri.path : r->uri ? r->uri : "";
+    const char *path = r->parsed_uri.path ? r->parsed_uri.path : r->uri;
+
+    /* mod_http2 prints a path that was too long for it like this. */
+    return path != NULL && strcmp(path, "(null)") != 0 ? path : "";
 }

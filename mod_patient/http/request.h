@@ -12,8 +12,15 @@
 #include "http/call.h"
 
 /**
+ * Turns away a body that has a Content-Encoding, other than identity.
+ * @param answer set on failure: the handler's return value
+ * @return APR_SUCCESS; APR_EINVAL: answered with 415
+ */
+apr_status_t request_check_encoding(int *answer, call_t *call);
+
+/**
  * Reads the body, bounded by PatientMaxBody, as JSON object or form; an empty
- * body is an empty object.
+ * body is an empty object.  A byte order mark before JSON is passed over.
  * @param body owned by the call's pool
  * @param answer set on failure: the handler's return value
  * @return APR_SUCCESS; APR_EINVAL: answered with 400, 413 or 415
@@ -31,15 +38,21 @@ void request_discard(request_rec *r);
 /** The token of "Authorization: Bearer <token>", or NULL. */
 const char *request_bearer(const call_t *call);
 
+typedef struct query_int_t {
+    const char *name;
+    apr_int64_t min;
+    apr_int64_t max;
+} query_int_t;
+
 /**
- * A whole number of the query string.
+ * A whole number of the query string, which is percent-decoded.
  * @param value left alone when the query has no such name
- * @return APR_SUCCESS; APR_EINVAL: it stands there twice, or is no decimal
- *         number from min to max
+ * @param problem set on failure, as a sentence
+ * @return APR_SUCCESS; APR_EINVAL: the query is malformed, or the name stands
+ *         there twice, or with no decimal number from min to max
  */
-apr_status_t request_query_int(apr_int64_t *value, const char *name,
-                               apr_int64_t min, apr_int64_t max,
-                               const call_t *call);
+apr_status_t request_query_int(apr_int64_t *value, const char **problem,
+                               const query_int_t *wanted, const call_t *call);
 
 /** :id of the path, a positive number; 0 if it is none. */
 apr_int64_t request_id(const call_t *call);

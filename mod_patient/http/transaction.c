@@ -67,7 +67,8 @@ void transaction_end(request_rec *r, const char *path)
     event_str(&event, "path", path ? path : request_path(r));
     event_int(&event, "status", r->status);
     event_real(&event, "durationMs", (double)duration / 1000);
-    event_int(&event, "bytes", (apr_int64_t)r->bytes_sent);
+    event_int(&event, "bytes",
+              r->header_only ? 0 : (apr_int64_t)r->bytes_sent);
     event_str(&event, "client", r->useragent_ip);
     event_str(&event, "userAgent", apr_table_get(r->headers_in,
                                                  "User-Agent"));

@@ -14,7 +14,7 @@ typedef struct post_t {
     apr_int64_t id;
     apr_int64_t user_id;
     const char *title;
-    const char *content;        /* NULL if it has none */
+    const char *content;        /* NULL if the row has none */
     apr_time_t created_at;      /* or DATETIME_NONE, like the next */
     apr_time_t updated_at;
     int was_read;               /* its author was looked for: */

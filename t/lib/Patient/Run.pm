@@ -36,8 +36,8 @@ my @ONCE = qw(
     ecs
     foreign
     grant
-    language
     http2
+    language
     launcher
     leak
     log_pipe
