@@ -149,6 +149,35 @@ static job_e choose(incident_t *incident)
         && claim(&incident->recovering) ? JOB_RECOVER : JOB_NONE;
 }
 
+/* Gives a word back that claim() took. */
+static void unclaim(apr_uint32_t *word)
+{
+    apr_atomic_cas32(word, 0, (apr_uint32_t)getpid());
+}
+
+/* What was claimed for a piece of work that could not be begun is free again.
+ * A run stays with the child that was asked for it, which tries anew. */
+static void give_up(incident_t *incident, job_e kind)
+{
+    switch (kind) {
+    case JOB_PREPARE:
+        unclaim(&incident->preparing);
+        break;
+    case JOB_WORK:
+        unclaim(&incident->owner);
+        break;
+    case JOB_RUN:
+        apr_atomic_set32(&incident->started, 0);
+        break;
+    default:
+        unclaim(&incident->recovering);
+        break;
+    }
+    if (kind != JOB_RECOVER) {
+        incident_work(incident, -1);
+    }
+}
+
 static void begin(job_t *job, incident_t *incident, job_e kind)
 {
     job->incident = incident;
@@ -156,12 +185,13 @@ static void begin(job_t *job, incident_t *incident, job_e kind)
     job->kind = kind;
     job->done = 0;
     job->not_before = vitals_now() + RETRY;
-    /* Not below the child's pool: its allocator is not for two threads. */
-    if (apr_pool_create(&job->pool, NULL) != APR_SUCCESS) {
-        return;
-    }
     if (kind != JOB_RECOVER) {
         incident_work(incident, 1);
+    }
+    /* Not below the child's pool: its allocator is not for two threads. */
+    if (apr_pool_create(&job->pool, NULL) != APR_SUCCESS) {
+        give_up(incident, kind);
+        return;
     }
     job->task.body = work;
     job->task.baton = job;
@@ -169,8 +199,7 @@ static void begin(job_t *job, incident_t *incident, job_e kind)
     job->is_busy = 1;
     if (standby_begin(&job->task, job->pool) != APR_SUCCESS) {
         job->is_busy = 0;
-        incident_work(incident, -1);
-        incident_child_leave(getpid(), 0);  /* what was claimed is free */
+        give_up(incident, kind);
         apr_pool_destroy(job->pool);
     }
 }

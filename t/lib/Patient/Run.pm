@@ -54,6 +54,7 @@ my @ONCE = qw(
     secrecy
     status
     task
+    threads
     tls
 );
 
