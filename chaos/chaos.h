@@ -62,6 +62,8 @@ typedef struct chaos_param_t {
     const char *help;           /* one sentence */
     chaos_kind_e kind;          /* not CHAOS_REAL */
     chaos_role_e role;          /* unique in a scenario, but for none */
+    int once_only;              /* without effect in an incident, so refused
+                                 * for one */
     apr_int64_t fallback;       /* CHAOS_INT, CHAOS_BOOL: the default */
     apr_int64_t min, cap;       /* CHAOS_INT: both ends allowed */
     const char *const *words;   /* CHAOS_WORD: those allowed, NULL-terminated,

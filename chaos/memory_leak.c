@@ -134,6 +134,9 @@ static apr_status_t run(chaos_host_t *host, const chaos_args_t *args,
     (void)pool;
     prepare_leak(&leak, host, args);
     rv = fill(&leak);
+    if (rv == APR_SUCCESS && chaos_args_bool(args, "crash")) {
+        die();
+    }
     if (rv == APR_SUCCESS && stay(&leak) == APR_EINTR) {
         rv = APR_EINTR;
     }
@@ -182,7 +185,7 @@ static const chaos_param_t params[] = {
               "512, or all that there is to spare if that is less" },
     { .name = "crash", .kind = CHAOS_BOOL,
       .role = CHAOS_ROLE_DEATH, .fallback = 0,
-      .help = "whether the process then dies, in an incident" },
+      .help = "whether the process then dies" },
     { .name = NULL }
 };
 

@@ -203,7 +203,11 @@ static apr_status_t run(chaos_host_t *host, const chaos_args_t *args,
 static apr_status_t work(chaos_host_t *host, const chaos_args_t *args,
                          apr_pool_t *pool)
 {
-    crowd_t crowd = { .host = host, .body = hold, .size = host->pool_max };
+    int attempts = (int)chaos_args_int(args, "attempts");
+    crowd_t crowd = {
+        .host = host, .body = hold,
+        .size = attempts < host->pool_max ? attempts : host->pool_max
+    };
 
     return gather(&crowd, args, pool);
 }
@@ -226,14 +230,14 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 static const chaos_param_t params[] = {
     { .name = "attempts", .kind = CHAOS_INT,
       .fallback = 100, .min = 1, .cap = 500,
-      .help = "how many requests want a connection at once; an incident "
-              "takes all that there are" },
+      .help = "how many requests want a connection at once; in an incident, "
+              "how many keep one, in each process, of those that there are" },
     { .name = "hold_s", .kind = CHAOS_INT, .fallback = 5, .min = 1, .cap = 60,
       .help = "how long each query takes, in seconds" },
-    { .name = "acquire_ms", .kind = CHAOS_INT,
+    { .name = "acquire_ms", .kind = CHAOS_INT, .once_only = 1,
       .fallback = 30000, .min = 100, .cap = 60000,
       .help = "how long each of them waits for a connection, in "
-              "milliseconds" },
+              "milliseconds; of a one-shot alone" },
     { .name = NULL }
 };
 

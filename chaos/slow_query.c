@@ -302,10 +302,10 @@ static int felt(const chaos_figures_t *before, const chaos_figures_t *during,
 }
 
 static const chaos_param_t params[] = {
-    { .name = "posts", .kind = CHAOS_INT,
+    { .name = "posts", .kind = CHAOS_INT, .once_only = 1,
       .fallback = 100, .min = 1, .cap = 500,
       .help = "how many posts the list has, each with a query for its "
-              "author; an incident takes as many as are asked for" },
+              "author; of a one-shot alone: in an incident users say it" },
     { .name = "rows", .kind = CHAOS_INT,
       .fallback = 120000, .min = 1000, .cap = 500000,
       .help = "how many rows each of these queries has to read" },

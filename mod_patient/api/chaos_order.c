@@ -98,6 +98,25 @@ static apr_status_t read_member(chaos_order_t *order, const char *name,
     return chaos_args_set(order->args, &value, why);
 }
 
+/* What would have no effect is refused. */
+static apr_status_t check_form(const chaos_order_t *order, json_t *body,
+                               const char **why, const call_t *call)
+{
+    const char *name;
+    json_t *member;
+
+    json_object_foreach(body, name, member) {
+        const chaos_param_t *param = chaos_param_find(order->scenario, name);
+
+        if (order->duration_s > 0 && param != NULL && param->once_only) {
+            *why = apr_psprintf(call->pool, "%s is for a one-shot, which has "
+                                "no " DURATION, param->name);
+            return APR_EINVAL;
+        }
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t chaos_order_read(chaos_order_t *order, int *answer,
                               call_t *call)
 {
@@ -120,6 +139,9 @@ apr_status_t chaos_order_read(chaos_order_t *order, int *answer,
         if (rv == APR_SUCCESS) {
             rv = read_member(order, name, member, &why, call);
         }
+    }
+    if (rv == APR_SUCCESS) {
+        rv = check_form(order, body, &why, call);
     }
     if (rv == APR_SUCCESS) {
         rv = check_caps(order, &why, call);

@@ -205,6 +205,14 @@ static void find_way(way_t *way, apr_pool_t *pool)
     }
 }
 
+/* A number for that place: each incident's is another. */
+static int place_of(const way_t *way)
+{
+    return way->incident == NULL ? 0
+        : (int)(way->incident->serial & 0xffffff) * INCIDENT_SLOTS
+          + (int)(way->incident - incident_slots()) + 1;
+}
+
 apr_status_t attempt_open(db_session_t *session, db_t *db,
                           apr_time_t deadline)
 {
@@ -216,7 +224,7 @@ apr_status_t attempt_open(db_session_t *session, db_t *db,
     session->refusal = NULL;
     find_way(&attempt.way, session->pool);
     while ((attempt.role = breaker_take(db->breaker,
-                                        attempt.way.incident != NULL,
+                                        place_of(&attempt.way),
                                         deadline)) != BREAKER_TOLD) {
         if (try_role(&attempt)) {
             return session->dbd ? APR_SUCCESS : APR_EGENERAL;

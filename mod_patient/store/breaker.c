@@ -19,7 +19,7 @@ struct breaker_t {
                                  * ones included */
     int connecting;             /* somebody is making or probing one */
     int is_failing;             /* the last attempt failed */
-    int is_elsewhere;           /* it was not at the usual place */
+    int elsewhere;              /* number of where it was; 0: as usual */
     apr_time_t broken_until;
     dberror_t reason;           /* of the last failure; its texts: */
     char texts[4][256];
@@ -75,8 +75,8 @@ breaker_role_e breaker_take(breaker_t *breaker, int elsewhere,
     apr_time_t now;
 
     apr_thread_mutex_lock(breaker->mutex);
-    if (breaker->is_elsewhere != elsewhere) {
-        breaker->is_elsewhere = elsewhere;
+    if (breaker->elsewhere != elsewhere) {
+        breaker->elsewhere = elsewhere;
         breaker->is_failing = 0;    /* that was about another place */
     }
     while (role == BREAKER_TOLD

@@ -39,8 +39,9 @@ apr_status_t breaker_create(breaker_t **breaker, const dberror_t *reason,
 
 /**
  * Waits until this thread may ask, or is told.
- * @param elsewhere the question is for another place than usual: idle
- *        connections don't count, nor what was learned of the usual place
+ * @param elsewhere not 0: the question is for another place than usual, which
+ *        has this number: idle connections don't count, nor what was learned
+ *        of any other place
  * @param deadline steady time
  */
 breaker_role_e breaker_take(breaker_t *breaker, int elsewhere,
