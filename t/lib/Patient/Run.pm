@@ -28,6 +28,7 @@ my @ONCE = qw(
     alarms
     arrows
     chaos_control
+    chaos_parameters
     chaos_tool
     compose
     config
