@@ -4,7 +4,7 @@
 use Patient;
 use Patient::Connection;
 use Patient::Ill;
-use Patient::Incident qw(TELL_TALE halt incident);
+use Patient::Incident qw(TELL_TALE moment);
 use Patient::Log;
 use Patient::Server;
 
@@ -148,6 +148,30 @@ subtest 'at debug there is a line, without what would tell more' => sub {
         'neither size nor duration');
     unlike(join("\n", $chatty->log->raw_since(0)), TELL_TALE,
         'nothing of the whole log tells');
+};
+
+subtest 'figures in the log come no sooner while somebody is at it' => sub {
+    my ($copy, $keep) = Patient::Server->copy_project;
+    open my $out, '>>', "$copy/conf/patient.conf" or die $!;
+    print $out "PatientMetricsInterval 1\n";
+    close $out;
+    my $timed = Patient::Ill->new(project => $copy);
+    my $median = sub {
+        my $mark = $timed->log->mark;
+        my @at;
+        wait_until(sub {
+            @at = map { moment($_->{timestamp}) }
+                grep { $_->{type} eq 'METRICS' } $timed->log->since($mark);
+            return @at > 6;
+        }, 40) or die "no lines\n";
+        return (sort { $a <=> $b } map { $at[$_ + 1] - $at[$_] }
+            0 .. $#at - 1)[@at / 2 - 1];
+    };
+
+    my $healthy = $median->();
+    $timed->fall_ill('jwt-expiry', duration_s => 120);
+    my $ill = $median->();
+    cmp_ok(abs($ill - $healthy), '<', 0.5, "$healthy s, then $ill s");
 };
 
 subtest 'a closed route is an unknown path like any other' => sub {
