@@ -14,21 +14,25 @@
 
 #include "board.h"
 
-/* @return the place of the oldest child of all before this generation, or -1 */
+/* @return the place of the oldest child, or -1: of those that were told to
+ * finish just now none goes, for most are about to */
 static int find_oldest(int places, const char *told)
 {
+    const process_score *children = ap_scoreboard_image->parent;
+    ap_generation_t newest = 0;
     int i, oldest = -1;
 
     for (i = 0; i < places; i++) {
-        const process_score *child = &ap_scoreboard_image->parent[i];
-
-        if (child->pid != 0 && !told[i]
-            && (oldest < 0 || child->generation
-                < ap_scoreboard_image->parent[oldest].generation)) {
+        if (children[i].pid != 0 && !told[i]
+            && (oldest < 0
+                || children[i].generation < children[oldest].generation)) {
             oldest = i;
         }
+        if (children[i].pid != 0 && children[i].generation > newest) {
+            newest = children[i].generation;
+        }
     }
-    return oldest;
+    return oldest >= 0 && children[oldest].generation < newest ? oldest : -1;
 }
 
 static int count_free(int places)

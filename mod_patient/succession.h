@@ -11,8 +11,9 @@
 
 /**
  * Ends the oldest children where there are fewer places left than the new
- * generation needs: their requests are lost, and all others are served.  In
- * the parent, in post_config; does nothing but at a graceful restart.
+ * generation needs: their requests are lost, and all others are served.  The
+ * generation that the restart ends is left to finish.  In the parent, in
+ * post_config; does nothing but at a graceful restart.
  * @return how many ended
  */
 int succession_make_room(void);

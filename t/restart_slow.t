@@ -4,6 +4,7 @@
 
 use Patient;
 use Patient::Connection;
+use Patient::Httpd;
 use Patient::Ill;
 use Patient::Server;
 use Time::HiRes qw(time);
@@ -123,6 +124,33 @@ subtest 'when there is no room for more, the oldest make room' => sub {
             && $l->{processes} >= 1 }), 'and the log says so');
     is((grep { $_->{type} eq 'PROCESS ERROR' } $patient->log->since), 0,
         'nobody is said to have died');
+};
+
+subtest 'who began before the last restart is never given up' => sub {
+    my $httpd = Patient::Httpd->new(<<"END");
+PatientEngine On
+PatientJwtSecret "$ENV{JWT_SECRET}"
+ServerLimit 1
+MaxRequestWorkers 32
+MaxSpareThreads 64
+<Location "/">
+    SetHandler patient
+</Location>
+END
+    my $slow = Patient::Connection->new($httpd->port);
+    my $body = '{"email":"a@b.example"';
+    $slow->send($slow->compose(POST => '/api/auth/login', headers => {
+        'Content-Type' => 'application/json', 'Content-Length' => 60 })
+        . $body);
+    wait_until(sub { request(GET => '/api/metrics', port => $httpd->port)
+        ->json->{requests}{inFlight} == 2 }) or die 'it did not begin';
+    kill USR1 => $httpd->{pid};
+    ok(wait_until(sub { $httpd->text =~ /AH00493/ }), 'it restarts');
+    # Nobody else is there to say that it has done what it does at a restart,
+    # but that its new configuration holds.
+    ok(wait_until(sub { 2 == (() = $httpd->text =~ /AH00489/g) }), 'again');
+    $slow->send(',' . ' ' x (59 - length $body));
+    is($slow->read('POST')->status, 400, 'and who was in has its answer');
 };
 
 done_testing;
