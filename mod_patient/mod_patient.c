@@ -35,6 +35,7 @@
 #include "patient.h"
 #include "status.h"
 #include "store/db.h"
+#include "store/schema.h"
 #include "succession.h"
 #include "task.h"
 #include "ward.h"
@@ -180,7 +181,8 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
     if ((rv = board_open(s)) != APR_SUCCESS
         || (rv = incident_open(s)) != APR_SUCCESS
         || (rv = drain_open(s, pconf)) != APR_SUCCESS
-        || (rv = emf_open(s)) != APR_SUCCESS) {
+        || (rv = emf_open(s)) != APR_SUCCESS
+        || (rv = schema_open(s)) != APR_SUCCESS) {
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));
     }

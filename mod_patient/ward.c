@@ -12,6 +12,7 @@
 #include "chaos/standby.h"
 #include "host.h"
 #include "incident.h"
+#include "store/schema.h"
 #include "vitals.h"
 
 /* A piece of work that ended before its time is begun anew after this. */
@@ -234,7 +235,6 @@ apr_status_t ward_round(int state, void *data, apr_pool_t *pool)
     int i;
 
     (void)data;
-    (void)pool;
     if (state != AP_WATCHDOG_STATE_RUNNING || ward.db == NULL
         || host_is_stopping()) {
         return APR_SUCCESS;
@@ -242,6 +242,7 @@ apr_status_t ward_round(int state, void *data, apr_pool_t *pool)
     for (i = 0; i < INCIDENT_SLOTS; i++) {
         tend(&ward.jobs[i], &incident_slots()[i]);
     }
+    schema_look_first(ward.db, pool);
     return APR_SUCCESS;
 }
 

@@ -18,13 +18,14 @@ my %MAY = (
     'watch'    => 'ward host ledger incident emf log board conf grant '
                 . 'vitals',
     'status'   => 'board conf vitals',
-    'ward'     => 'host incident conf vitals chaos',
+    'ward'     => 'host incident conf vitals chaos store',
     'host'     => 'host_db decoy incident store log board conf patient auth '
                 . 'cache grant upstream vitals chaos',
     'host_db'  => 'incident store log board conf patient vitals chaos',
     'decoy'    => 'log board conf patient upstream chaos',
     'ledger'   => 'incident http conf patient chaos',
-    'store'    => 'decoy incident log board conf patient gate vitals datetime',
+    'store'    => 'decoy incident log board conf patient gate vitals datetime '
+                . 'shared',
     'http'     => 'drain incident log board conf patient vitals datetime',
     'incident' => 'figures log board shared patient vitals chaos',
     'figures'  => 'board grant vitals chaos',

@@ -353,4 +353,175 @@ subtest 'posts without their users, and users without names' => sub {
     is(scalar(alarms($patient)), 0, 'the log is at peace');
 };
 
+# ---- what somebody has to be told
+
+my $ZONE = 'DATETIME_WITHOUT_ZONE';
+my $CHARSET = 'CHARACTER_SET';
+
+subtest 'DATETIME columns without DB_TIMEZONE are warned of, once' => sub {
+    for my $children (1, 3) {
+        my $patient = patient('original', DB_TIMEZONE => undef,
+            PATIENT_CHILDREN => $children);
+        my $line = $patient->log->wait_for(0, sub ($l) {
+            ($l->{code} // '') eq $ZONE }) or return fail('no line');
+
+        is($line->{level}, 'warning', "$children children: a warning");
+        is($line->{type}, 'SCHEMA WARNING', 'of its type');
+        like($line->{message}, qr/DB_TIMEZONE.*posts\.created_at.*users\.upd/s,
+            'it names the setting and the columns');
+        like($line->{hint}, qr/DB_TIMEZONE.*\+09:00.*\+00:00/s,
+            'and says what to do');
+        is(join('', Patient::Log::faults((grep { /$ZONE/ }
+            $patient->log->raw_since)[0])), '', 'as every line is');
+        is((posts_of($patient))[-1]{createdAt}, iso($yesterday + 1 + 9 * 3600),
+            'until then they are read as UTC');
+        for my $round (1 .. 3) {
+            $patient->restart;
+            posts_of($patient) for 1 .. 6;
+        }
+        is(scalar(schema_lines($patient)), 1,
+            'over all children and restarts it is one line');
+    }
+};
+
+subtest 'DB_TIMEZONE=+00:00 is an answer, too' => sub {
+    my $patient = patient('original', DB_TIMEZONE => '+00:00');
+
+    is((posts_of($patient))[-1]{createdAt}, iso($yesterday + 1 + 9 * 3600),
+        'the columns are UTC');
+    is(scalar(alarms($patient)), 0, 'and nobody is warned');
+};
+
+subtest 'a database that comes later is looked at later' => sub {
+    my $other = Patient::Database->new;
+    my %here = ($other->address);
+    sql($_, %here) for @ORIGINAL;
+    $other->kill('TERM');
+    my $patient = Patient::Server->new($other->environment);
+    $patient->log->wait_for(0, sub ($l) {
+        $l->{type} eq 'DB CONNECTION ERROR' }) or fail('not looked for');
+    is(request(GET => '/api/posts', port => $patient->port)->status, 503,
+        'it is away');
+    $other->start;
+    wait_until(sub { request(GET => '/readyz', port => $patient->port)
+        ->status == 200 }, 30);
+    posts_of($patient) for 1 .. 3;
+    is((grep { ($_->{code} // '') eq $ZONE } $patient->log->since), 1,
+        'and then the line comes, once');
+};
+
+# What cannot be in there, and what can.
+my %CHARSETS = (
+    latin1 => [['🩺', '한글'], ['Größe', 'é']],
+    utf8mb3 => [['🩺', 'a🩺b'], ['한글', 'é']],
+);
+
+for my $charset (sort keys %CHARSETS) {
+    subtest "tables in $charset" => sub {
+        my %here = original("in_$charset", $charset);
+        my ($cannot, $can) = @{ $CHARSETS{$charset} };
+        my $patient = patient("in_$charset", DB_TIMEZONE => '+09:00');
+        my $port = $patient->port;
+        my $line = $patient->log->wait_for(0, sub ($l) {
+            ($l->{code} // '') eq $CHARSET }) or return fail('no line');
+        my $mark = $patient->log->mark;
+
+        is($line->{level}, 'warning', 'a warning');
+        like($line->{message}, qr/$charset/, 'names the character set');
+        like($line->{message}, qr/\Q$_\E/, "and $_") for qw(users.email
+            users.name posts.title posts.content);
+        unlike($line->{message}, qr/password/, 'but not what needs no more');
+
+        my $user = sign_in(port => $port, name => $can->[0]);
+        is($user->{name}, $can->[0], 'what fits is stored');
+        for my $text (@$can) {
+            my $post = new_post($user, port => $port, title => $text,
+                content => $text);
+            is_deeply([@{ post_of($patient, $post->{id}) }{qw(title content)}],
+                [$text, $text], "$text comes back");
+        }
+        for my $text (@$cannot) {
+            my $why = qr/character set/;
+            is_error(request(POST => '/api/posts', port => $port, token =>
+                $user->{token}, json => { title => $text }), 400, $why,
+                "$text is no title here");
+            is_error(request(POST => '/api/posts', port => $port, token =>
+                $user->{token}, json => { title => 'T', content => $text }),
+                400, $why, "$text is no content");
+            is_error(request(POST => '/api/auth/register', port => $port,
+                json => { email => new_email(), password => password(),
+                name => $text }), 400, $why, "$text is no name");
+            is_error(request(POST => '/api/auth/register', port => $port,
+                json => { email => "$text\@example.org", password =>
+                password() }), 400, $why, "$text is no address");
+            is_error(request(POST => '/api/auth/login', port => $port,
+                json => { email => "$text\@example.org", password =>
+                password() }), 401, qr/Invalid email or password/,
+                "and $text does not log in");
+        }
+        is((sql("SELECT COUNT(*) FROM posts", %here))[0][0], scalar @$can,
+            'nothing of it was stored');
+        is(scalar(grep { /ERROR|Error|error|FATAL|WARN|Warn/ }
+            $patient->log->raw_since($mark)), 0, 'and no line tells of it');
+
+        sql($_, %here) for $line->{hint} =~ /\G\s*([^;]+);/g;
+        my $post = new_post($user, port => $port, title => $cannot->[0]);
+        is(post_of($patient, $post->{id})->{title}, $cannot->[0],
+            'after what the hint says everything fits');
+        is(post_of($patient, 1)->{title}, $can->[0], 'and the rest is whole');
+        $patient->stop;
+        $patient = patient("in_$charset", DB_TIMEZONE => '+09:00');
+        posts_of($patient);
+        is(scalar(alarms($patient)), 0, 'and there is no more to warn of');
+    };
+}
+
+subtest 'a column that is too narrow is no failure of the server' => sub {
+    my %here = original('narrow', 'utf8mb4', sub {
+        s/`title` VARCHAR\(255\)/`title` VARCHAR(20)/ });
+    my $patient = patient('narrow', DB_TIMEZONE => '+09:00');
+    my $user = sign_in(port => $patient->port);
+
+    is_error(request(POST => '/api/posts', port => $patient->port, token =>
+        $user->{token}, json => { title => 'x' x 21 }), 400, qr/longer/,
+        'it is a 400');
+    is(scalar(alarms($patient)), 0, 'and no line that alarms');
+};
+
+subtest 'the tables of our own are nothing to warn of' => sub {
+    $database->root('CREATE DATABASE ours CHARACTER SET latin1');
+    my $patient = patient('ours');
+
+    posts_of($patient);
+    sign_in(port => $patient->port, name => '한글 🩺');
+    is(scalar(alarms($patient)), 0, 'whatever the database was made with');
+};
+
+# ---- /health as it was
+
+subtest 'PatientHealthStatus 200: /health is 200, the body alone tells' => sub {
+    my $other = Patient::Database->new;
+    my ($copy, $lasts) = Patient::Server->copy_project;
+    open my $conf, '>>', "$copy/conf/patient.conf" or die $!;
+    print $conf "PatientHealthStatus 200\n";
+    close $conf;
+    my $patient = Patient::Server->new($other->environment,
+        project => $copy);
+    my $port = $patient->port;
+    my $health = request(GET => '/health', port => $port);
+
+    is_json($health, 200, 'well');
+    is($health->json->{status}, 'ok', 'and it says so');
+    $other->kill;
+    $health = request(GET => '/health', port => $port);
+    is_json($health, 200, 'the database away');
+    is($health->json->{status}, 'error', 'the body tells');
+    ok(!$health->json->{database}{connected}, 'that it is not connected');
+    ok(length $health->json->{error}, 'and why');
+    is(request(HEAD => '/health', port => $port)->status, 200, 'HEAD, too');
+    is(request(GET => '/readyz', port => $port)->status, 503,
+        '/readyz is 503 all the same');
+    is(request(GET => '/livez', port => $port)->status, 200, '/livez is 200');
+};
+
 done_testing;

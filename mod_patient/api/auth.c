@@ -187,6 +187,9 @@ static int register_user(call_t *call)
     if (rv == APR_EEXIST) {
         return reply_error(call, HTTP_CONFLICT, "Email already exists");
     }
+    if (rv == APR_EINVAL || rv == APR_ENAMETOOLONG) {
+        return reply_misfit(call, "Email or name", rv);
+    }
     if (rv != APR_SUCCESS) {
         return reply_unavailable(call, "Failed to create user");
     }

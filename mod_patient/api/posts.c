@@ -152,6 +152,9 @@ static int create_post(call_t *call)
         return reply_challenge(call, "invalid_token", json_pack(
             "{s:s}", "error", "Invalid or expired token"));
     }
+    if (rv == APR_EINVAL || rv == APR_ENAMETOOLONG) {
+        return reply_misfit(call, "Title or content", rv);
+    }
     if (rv != APR_SUCCESS) {
         return reply_unavailable(call, "Failed to create post");
     }

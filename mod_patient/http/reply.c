@@ -86,6 +86,14 @@ int reply_unavailable(call_t *call, const char *message)
     return reply_error(call, HTTP_SERVICE_UNAVAILABLE, message);
 }
 
+int reply_misfit(call_t *call, const char *what, apr_status_t why)
+{
+    return reply_error(call, HTTP_BAD_REQUEST, apr_pstrcat(
+        call->pool, what, why == APR_EINVAL
+        ? " has a character that the database's character set lacks"
+        : " is longer than the database's column", NULL));
+}
+
 int reply_challenge(call_t *call, const char *flaw, json_t *body)
 {
     apr_table_setn(call->r->err_headers_out, "WWW-Authenticate",

@@ -20,6 +20,11 @@ int reply_error(call_t *call, int status, const char *message);
 /** 503 with Retry-After: the database was not to be had. */
 int reply_unavailable(call_t *call, const char *message);
 
+/** 400: the database's tables cannot take what was sent.
+ * @param what "Title or content"
+ * @param why APR_EINVAL: it has characters that they lack; APR_ENAMETOOLONG */
+int reply_misfit(call_t *call, const char *what, apr_status_t why);
+
 /** 401 with the challenge of RFC 6750. @param flaw "invalid_token", or NULL
  * when no token was sent */
 int reply_challenge(call_t *call, const char *flaw, json_t *body);

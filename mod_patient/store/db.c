@@ -11,6 +11,7 @@
 
 #include "datetime.h"
 #include "store/dberror.h"
+#include "store/misfit.h"
 #include "store/pool.h"
 #include "store/refusal.h"
 #include "vitals.h"
@@ -127,6 +128,7 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
     for (attempt = 0; ; attempt++) {
         db_session_t session;
         apr_time_t start;
+        apr_status_t misfit;
         apr_status_t rv = pool_borrow(&session, db, pool);
 
         if (rv != APR_SUCCESS) {
@@ -135,11 +137,12 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
         start = vitals_now();
         error = select_rows(&read, &session);
         count_query(start);
-        again = error && refusal_is_worth_another(
+        misfit = misfit_of(statement, error);
+        again = error && !misfit && refusal_is_worth_another(
             &session, error, attempt || read.has_taken, 1);
         pool_give_back(&session);
-        if (error == 0) {
-            return APR_SUCCESS;
+        if (error == 0 || misfit) {
+            return misfit;
         }
         if (!again) {
             return APR_EGENERAL;
@@ -182,6 +185,7 @@ static apr_status_t write_once(write_t *write, db_written_t *written,
 {
     ap_dbd_t *dbd = session->dbd;
     apr_dbd_prepared_t *prepared;
+    apr_status_t misfit;
     int is_in_doubt = 0;
     int error = prepare(&prepared, session, write->statement);
 
@@ -191,16 +195,17 @@ static apr_status_t write_once(write_t *write, db_written_t *written,
         error = apr_dbd_pbquery(dbd->driver, session->pool, dbd->handle,
                                 &written->rows, prepared, write->args);
     }
+    misfit = misfit_of(write->statement, error);
     if (error == 0) {
         written->insert_id = (apr_int64_t)mysql_insert_id(session->mysql);
     }
-    else if (error != ERROR_DUPLICATE) {
+    else if (error != ERROR_DUPLICATE && !misfit) {
         is_in_doubt = write->is_sent
                       && refusal_judge(session, error) == DBERROR_IS_LOST;
         write->again = refusal_is_worth_another(session, error, write->number,
                                                 !write->is_sent);
     }
-    return outcome_of(error, is_in_doubt);
+    return misfit ? misfit : outcome_of(error, is_in_doubt);
 }
 
 apr_status_t db_write(db_t *db, const db_statement_t *statement,

@@ -63,7 +63,9 @@ apr_status_t db_create(db_t **db, server_rec *s, int waiters,
  * its server declined to.
  * @param args one pointer for each parameter
  * @param take called for each row; must copy what it keeps
- * @return APR_SUCCESS, also without a row; anything else: logged
+ * @return APR_SUCCESS, also without a row; APR_EINVAL: a text in args cannot be
+ *         compared with a column of another character set; anything else:
+ *         logged
  */
 apr_status_t db_read(db_t *db, const db_statement_t *statement,
                      const void **args,
@@ -80,6 +82,8 @@ typedef struct db_written_t {
  * Writes, in a transaction of its own; once more on another connection if the
  * statement did certainly not run on the first one.
  * @return APR_SUCCESS; APR_EEXIST: a unique key has this value already;
+ *         APR_EINVAL, APR_ENAMETOOLONG: a column cannot take a text in args
+ *         (see misfit.h);
  *         APR_INCOMPLETE: the connection was lost in between, so that nobody
  *         knows yet: look whether it is there; the statement does not run any
  *         more; anything else: nothing was written (logged)

@@ -17,6 +17,7 @@
 #include "log/symptom.h"
 #include "store/attempt.h"
 #include "store/connect.h"
+#include "store/schema.h"
 #include "store/waiting.h"
 #include "vitals.h"
 
@@ -241,6 +242,7 @@ apr_status_t pool_borrow_as(db_session_t *session, db_t *db,
         return rv;
     }
     connect_set_timeout(session->mysql, POOL_READ_TIMEOUT);
+    schema_look(session);
     return APR_SUCCESS;
 }
 

@@ -40,6 +40,7 @@ apr_status_t post_find(post_t **post, struct db_t *db, apr_int64_t id,
  * Stores a post.
  * @param post user_id, title and content are given; id and times are set
  * @return APR_SUCCESS: it is stored; APR_NOTFOUND: there is no such user;
+ *         APR_EINVAL, APR_ENAMETOOLONG: a column cannot take a text;
  *         anything else: it is not known to be stored (logged)
  */
 apr_status_t post_create(post_t *post, struct db_t *db, apr_pool_t *pool);

@@ -52,6 +52,9 @@ apr_status_t user_find_by_email(user_t **user, struct db_t *db,
     apr_status_t rv = db_read(db, &select_user, args, take_user, &search,
                               pool);
 
+    if (rv == APR_EINVAL) {     /* nobody can have such an address */
+        return APR_NOTFOUND;
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }

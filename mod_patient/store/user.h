@@ -21,7 +21,8 @@ typedef struct user_t {
 /**
  * Stores a user.
  * @param user email, name and password are given; id and times are set
- * @return APR_SUCCESS: it is stored; APR_EEXIST: the email is taken; anything
+ * @return APR_SUCCESS: it is stored; APR_EEXIST: the email is taken;
+ *         APR_EINVAL, APR_ENAMETOOLONG: a column cannot take a text; anything
  *         else: it is not known to be stored (logged)
  */
 apr_status_t user_create(user_t *user, struct db_t *db, apr_pool_t *pool);
