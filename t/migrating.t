@@ -497,6 +497,45 @@ subtest 'the tables of our own are nothing to warn of' => sub {
     is(scalar(alarms($patient)), 0, 'whatever the database was made with');
 };
 
+# ---- what differs from the original, on purpose
+
+subtest 'what docs/migrating.md says of the differences' => sub {
+    my $port = $seoul->port;
+    my $user = sign_in(port => $port);
+    my @me = (port => $port, token => $user->{token});
+
+    is_error(request(GET => '/api/posts?limit=101', port => $port), 400,
+        qr/limit/, 'a limit over 100');
+    is(request(GET => '/api/posts?limit=100', port => $port)->status, 200,
+        '100 is none');
+    is(request(GET => '/api/auth/verify', port => $port, headers =>
+        { Authorization => $user->{token} })->status, 401,
+        'a token without the word Bearer');
+    for my $path ('/API/posts', '/api/Posts', '/Health') {
+        is(request(GET => $path, port => $port)->status, 404, $path);
+    }
+    is_error(request(POST => '/api/posts', @me, json => { title => 5 }), 400,
+        qr/Title/, 'a number for a title');
+    for my $name (qw(db-fail memory-leak)) {
+        is(request(POST => "/api/chaos/$name", port => $port)->status, 404,
+            "$name without CHAOS_MODE");
+    }
+    my ($status, $output) = Patient::Server->prepare(
+        NODE_ENV => 'production', JWT_SECRET => 'your-secret-key')
+        ->ctl('check');
+    isnt($status, 0, 'production with the JWT_SECRET of the example');
+    like($output, qr/JWT_SECRET/, 'which is named');
+};
+
+subtest 'each of these differences is on the page' => sub {
+    my $page = Patient::Server::slurp("$FindBin::Bin/../docs/migrating.md");
+
+    like($page, $_, "$_") for qr/limit=1000.*400/, qr/JWT_SECRET/,
+        qr/CHAOS_MODE=true.*404/, qr/Bearer/, qr/case-sensitive/,
+        qr/number is no title/, qr/72 bytes/, qr/PatientHealthStatus 200/,
+        qr/DB_TIMEZONE=\+09:00/, qr/DATETIME_WITHOUT_ZONE/, qr/CHARACTER_SET/;
+};
+
 # ---- /health as it was
 
 subtest 'PatientHealthStatus 200: /health is 200, the body alone tells' => sub {
