@@ -110,7 +110,8 @@ static void say_waiting(gate_t *gate, waiter_t *waiter,
 {
     apr_interval_time_t next;
 
-    if (waiter->notice_at == 0 || now() < waiter->notice_at) {
+    if (entry->notice == NULL || waiter->notice_at == 0
+        || now() < waiter->notice_at) {
         return;
     }
     pthread_mutex_unlock(&gate->lock);

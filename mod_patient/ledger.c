@@ -219,7 +219,8 @@ static int ended_first(const void *a, const void *b)
 
 static void read_memory(const char **text, apr_size_t *len, apr_pool_t *pool)
 {
-    incident_t *over[INCIDENT_SLOTS], *slots = incident_slots();
+    incident_t *over[INCIDENT_SLOTS] = { NULL };
+    incident_t *slots = incident_slots();
     apr_array_header_t *lines = apr_array_make(pool, INCIDENT_SLOTS,
                                                sizeof(const char *));
     int i, count = 0;
@@ -229,7 +230,7 @@ static void read_memory(const char **text, apr_size_t *len, apr_pool_t *pool)
             over[count++] = &slots[i];
         }
     }
-    qsort(over, (size_t)count, sizeof(over[0]), ended_first);
+    qsort(over, (size_t)count, sizeof(incident_t *), ended_first);
     for (i = 0; i < count; i++) {
         APR_ARRAY_PUSH(lines, const char *) = entry_line(over[i], pool);
     }

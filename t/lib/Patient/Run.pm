@@ -64,7 +64,7 @@ my @ONCE = qw(
 # MySQL alone.
 my @NO_DATABASE = qw(alarms arrows compose directives ecs foreign language
     leak log_pipe protocol_errors proxy status task);
-my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline
+my @HARDER = qw(chaos_db_fail chaos_incidents incident_deadline incident_truth
     incident_reserve);
 my @MYSQL_ALONE = qw(mysql);
 
