@@ -21,7 +21,7 @@ node_modules    := t/node/node_modules/.package-lock.json
 sources         := $(module_sources) $(chaos_sources) $(cli_sources) \
     $(doctor_sources) $(unit_sources) $(fuzz_sources)
 scripts         := conf/patientctl conf/deps .ci/run .ci/suites \
-    t/bare-machine t/get-mysql t/image-test t/image/container \
+    t/bare-machine t/cgroup-test t/get-mysql t/image-test t/image/container \
     t/deb-test t/deb-test.inside
 
 # What both the module and patient-chaos are made of. It is compiled without
@@ -139,7 +139,7 @@ chaos-%: deps-runtime deps-database all
 
 # ---- check
 
-.PHONY: test test-mysql test-unit image-test lint
+.PHONY: test test-mysql test-unit image-test cgroup-test lint
 test: ## all tests (PATIENT_TESTS="t/x.t" for some of the suites)
 test: deps-runtime deps-database deps-test $(node_modules) all $(unit_programs)
 	@.ci/suites
@@ -160,6 +160,10 @@ test-unit: deps-test $(unit_programs) build/patient-chaos build/patient-doctor
 
 image-test: ## build the image without an engine, run and stop it (root)
 	@t/image-test
+
+cgroup-test: ## what it does under a control group's limits (root)
+cgroup-test: deps-runtime deps-database all
+	@t/cgroup-test
 
 lint: ## compilers' warnings (gcc, clang), clang-tidy, cppcheck, shellcheck
 lint: deps-build deps-lint all $(unit_programs)
