@@ -91,6 +91,7 @@ my %LEAST = (
 my %MOST = (%LEAST,
     CertificateArn => 'arn:aws:acm:eu-west-1:123456789012:certificate/1',
     DbPasswordSecretKey => 'password', DbCaSecretArn => arn('ca'),
+    RedeployOnRotation => 'true',
     ChaosMode => 'true', ChaosTokenSecretArn => arn('chaos'),
     MaxTasks => 4, AlarmTopicArn => 'arn:aws:sns:eu-west-1:123456789012:x',
 );
@@ -148,6 +149,8 @@ subtest 'the variables are the patient\'s' => sub {
     my %known = map { $_ => 1 } source('.env.example') =~ /^#?([A-Z_]+)=/mg;
     # Of the launcher, and nothing to be said about them in a container.
     delete @known{qw(PATIENT_CHILDREN PATIENT_USER PATIENT_GROUP)};
+    # ECS mounts no secret as a file.
+    delete $known{DB_PASSWORD_FILE};
 
     is(join(' ', sort keys %$plain, keys %$secret),
         join(' ', sort keys %known), 'those of .env.example, each once');
@@ -160,6 +163,46 @@ subtest 'the variables are the patient\'s' => sub {
         DB_POOL_ACQUIRE_MS LOG_LEVEL)) {
         is($default->{$name}, part('conf/launcher/settings.sh',
             qr/"\$\{$name:=([^}]*)\}"/), "$name is what it is without");
+    }
+};
+
+subtest 'a password that is rotated has new tasks start, if one wants it'
+    => sub {
+    my @parts = qw(RotationRule Redeployment RotationRole RedeploymentRole);
+    is(scalar(grep { $least->{resources}{$_} } @parts), 0,
+        'not unless asked for');
+
+    my $pattern = properties('RotationRule')->{EventPattern};
+    is_deeply($pattern, {
+        source => ['aws.secretsmanager'],
+        'detail-type' => ['AWS Service Event via CloudTrail'],
+        detail => { eventSource => ['secretsmanager.amazonaws.com'],
+            eventName => ['RotationSucceeded'],
+            additionalEventData => { SecretId => [arn('db')] } },
+    }, 'the rule waits for the rotation of that secret');
+    my ($target) = @{ properties('RotationRule')->{Targets} };
+    is($target->{Arn}, '<Redeployment>', 'and starts the state machine');
+    is($target->{RoleArn}, '<RotationRole.Arn>', 'by a role of its own');
+
+    my $machine = properties('Redeployment')->{Definition};
+    my $step = $machine->{States}{ $machine->{StartAt} };
+    is($step->{Resource}, 'arn:aws:states:::aws-sdk:ecs:updateService',
+        'which asks ECS');
+    is_deeply([@{ $step->{Parameters} }{qw(Cluster Service)}],
+        ['<Cluster>', '<Service.Name>'], 'of this service');
+    ok($step->{Parameters}{ForceNewDeployment}, 'for a new deployment');
+    for my $role (['RotationRole', 'events.amazonaws.com',
+        'states:StartExecution', '<Redeployment>'],
+        ['RedeploymentRole', 'states.amazonaws.com', 'ecs:UpdateService',
+        '<Service>']) {
+        my ($name, $who, $action, $resource) = @$role;
+        my $is = properties($name);
+        my @may = map { @{ $_->{PolicyDocument}{Statement} } }
+            @{ $is->{Policies} };
+        is_deeply(\@may, [{ Effect => 'Allow', Action => $action,
+            Resource => $resource }], "$name may do that and no more");
+        is($is->{AssumeRolePolicyDocument}{Statement}[0]{Principal}{Service},
+            $who, "for $who alone");
     }
 };
 
