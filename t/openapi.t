@@ -365,6 +365,16 @@ subtest 'all workers wait for a service that does not answer' => sub {
     stop('api-timeout');
 };
 
+subtest 'the database takes no writes' => sub {
+    $database->root('SET GLOBAL read_only = 1');
+    ask(503, GET => '/readyz');
+    ask(200, GET => '/health');
+    ask(503, POST => '/api/posts', token => $user->{token},
+        json => { title => 'never stored' });
+    $database->root('SET GLOBAL read_only = 0');
+    pass('and what tells of it says so');
+};
+
 subtest 'the database is away' => sub {
     $database->kill;
     my $new = { email => new_email(), password => password() };

@@ -3,7 +3,9 @@
  */
 #include "store/connections.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <apr_ring.h>
 #include <apr_thread_mutex.h>
@@ -19,7 +21,9 @@
 struct connection_t {
     APR_RING_ENTRY(connection_t) link;
     connections_t *all;
-    int fd;
+    int fd;                     /* of our own: the client library closes its
+                                 * own when it fails, and then that number
+                                 * may be anybody's */
     int is_lent;
     int is_doubted;
 };
@@ -43,7 +47,7 @@ apr_status_t connections_create(connections_t **out, apr_pool_t *pool)
                                    APR_THREAD_MUTEX_DEFAULT, pool);
 }
 
-/* The connection's pool is being destroyed, and the socket is still open. */
+/* The connection's pool is being destroyed. */
 static apr_status_t forget_connection(void *data)
 {
     connection_t *connection = data;
@@ -53,6 +57,9 @@ static apr_status_t forget_connection(void *data)
     APR_RING_REMOVE(connection, link);
     forgot_doubted = connection->is_doubted;
     apr_thread_mutex_unlock(all->mutex);
+    if (connection->fd >= 0) {
+        close(connection->fd);
+    }
     return APR_SUCCESS;
 }
 
@@ -68,7 +75,7 @@ static connection_t *find_connection(connections_t *connections, int fd,
     }
     connection = apr_pcalloc(life, sizeof(*connection));
     connection->all = connections;
-    connection->fd = fd;
+    connection->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     apr_pool_userdata_setn(connection, LIFE_KEY, NULL, life);
     apr_thread_mutex_lock(connections->mutex);
     APR_RING_INSERT_TAIL(&connections->ring, connection, connection_t, link);

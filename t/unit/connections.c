@@ -88,6 +88,32 @@ static void test_lost(void)
     destroy(&idle);
 }
 
+/* The client library closes a socket that failed; its number is then given to
+ * whatever is opened next. */
+static void test_number_reused(void)
+{
+    connections_t *connections = make_connections();
+    made_t dead;
+    int other[2];
+
+    make(&dead, connections);
+    close(dead.fd[0]);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, other) != 0) {
+        tap_ok(0, "a pair of sockets can be made");
+    }
+    tap_is(other[0], dead.fd[0], "a number is given out again");
+    connections_lost(connections, dead.lent);
+    connections_return(connections, dead.lent);
+    tap_is((int)send(other[0], "x", 1, MSG_NOSIGNAL), 1,
+           "who has it now is not disturbed");
+    apr_pool_destroy(dead.life);
+    tap_is((int)send(other[0], "x", 1, MSG_NOSIGNAL), 1,
+           "nor when the old one goes");
+    close(dead.fd[1]);
+    close(other[0]);
+    close(other[1]);
+}
+
 static void test_declined(void)
 {
     connections_t *connections = make_connections();
@@ -119,6 +145,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&root, NULL);
     test_lost();
+    test_number_reused();
     test_declined();
     apr_terminate();
     return tap_done();
