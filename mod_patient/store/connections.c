@@ -33,7 +33,7 @@ static __thread int forgot_doubted;
 
 struct connections_t {
     apr_thread_mutex_t *mutex;  /* guards what follows, and each connection */
-    APR_RING_HEAD(, connection_t) ring;
+    APR_RING_HEAD(connection_ring_t, connection_t) ring;
     apr_time_t declined_until;
 };
 
