@@ -113,7 +113,10 @@ static void doubt_all(connections_t *connections)
 {
     connection_t *connection;
 
-    APR_RING_FOREACH(connection, &connections->ring, connection_t, link) {
+    for (connection = APR_RING_FIRST(&connections->ring);
+         connection != APR_RING_SENTINEL(&connections->ring, connection_t,
+                                         link);
+         connection = APR_RING_NEXT(connection, link)) {
         if (!connection->is_doubted && !connection->is_lent) {
             shutdown(connection->fd, SHUT_RDWR);
         }
