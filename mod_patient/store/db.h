@@ -147,8 +147,8 @@ apr_status_t db_session_run(db_session_t *session, const char *sql,
 apr_status_t db_check(db_t *db, apr_interval_time_t patience,
                       apr_pool_t *pool);
 
-/** Waits until the database answers again, be it read-only. @return APR_SUCCESS or, after
- * patience, APR_TIMEUP */
+/** Waits until the database answers again, be it read-only. @return
+ * APR_SUCCESS or, after patience, APR_TIMEUP */
 apr_status_t db_await(db_t *db, apr_interval_time_t patience,
                       apr_pool_t *pool);
 

@@ -114,7 +114,8 @@ static void explain_lost(dberror_t *error)
     error->message = "Connection lost: The server closed the connection.";
 }
 
-static void explain(dberror_t *error, const dberror_known_t *known, apr_pool_t *pool)
+static void explain(dberror_t *error, const dberror_known_t *known,
+                    apr_pool_t *pool)
 {
     int number = trailing_number(error->native);
     int timed_out = number == ETIMEDOUT;
