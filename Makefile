@@ -33,7 +33,9 @@ free_sources    := $(chaos_sources) $(wildcard \
     mod_patient/store/dberror_known.c mod_patient/store/interrupt.c \
     mod_patient/gate.c mod_patient/grant.c mod_patient/cgroup.c \
     mod_patient/metadata.c mod_patient/cache.c mod_patient/ratelimit.c \
-    mod_patient/vitals.c mod_patient/upstream.c mod_patient/datetime.c)
+    mod_patient/vitals.c mod_patient/upstream.c mod_patient/datetime.c \
+    mod_patient/http/field.c mod_patient/http/json_problem.c \
+    mod_patient/http/urlencoded.c)
 
 object           = $(patsubst %.c,build/obj/%.o,$(1))
 module_objects  := $(call object,$(module_sources) $(chaos_sources))

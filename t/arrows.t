@@ -65,7 +65,7 @@ my @FREE = (qr{\Achaos/}, qr{\Adoctor/}, qr{\Amod_patient/auth/}, map {
     qr{\Amod_patient/\Q$_\E\.[ch]\z} } qw(cache cgroup datetime gate grant
     metadata ratelimit upstream vitals log/event log/symptom store/breaker
     store/connect store/connections store/dberror store/dberror_known
-    store/interrupt));
+    store/interrupt http/field http/json_problem http/urlencoded));
 
 sub is_free ($file) { return grep { $file =~ $_ } @FREE }
 
