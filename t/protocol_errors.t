@@ -107,6 +107,18 @@ subtest 'who does not finish the body gets a 408 in JSON' => sub {
     is_one_error(chunked("5\r\n{"), 408, 'a chunk');
 };
 
+subtest 'HTTP/0.9 gets the bodies alone, and they are JSON' => sub {
+    my %expect = ('/nowhere' => 'Not Found', '/a%zz' => 'Bad Request',
+        '/api/posts?limit=x' => 'limit must be a number from 1 to 100');
+
+    for my $path (sort keys %expect) {
+        my $connection = connection();
+        $connection->send("GET $path\r\n\r\n");
+        my $json = Patient::Response::decode($connection->rest);
+        is($json->{error}, $expect{$path}, $path);
+    }
+};
+
 subtest 'who goes away in the middle does no harm' => sub {
     for my $bytes ("GET", "GET / HTTP/1.1\r\nHost",
         "POST /api/auth/login HTTP/1.1\r\nHost: x\r\n"
