@@ -134,14 +134,14 @@ subtest 'OPTIONS answers on a path that is not there, as on any' => sub {
 
 # Status, headers and body, without what no two answers have in common.
 sub trace ($answer) {
+    my (undef, @lines) = split /\r\n/, $answer->head;
+
     return join "\n", $answer->status, (sort grep {
-        !/\A(?:Date|X-Request-Id|Content-Length):/ }
-        (split /\r\n/, $answer->head)[1 .. 99]),
+        !/\A(?:Date|X-Request-Id|Content-Length):/ } @lines),
         $answer->body =~ s/"path":"[^"]*"/PATH/r;
 }
 
 subtest 'a route that is closed is as one that is not there' => sub {
-    no warnings 'uninitialized';
     require Patient::Server;
     my $closed = Patient::Server->new(CHAOS_MODE => 'false');
 
