@@ -151,6 +151,8 @@ subtest 'the variables are the patient\'s' => sub {
     delete @known{qw(PATIENT_CHILDREN PATIENT_USER PATIENT_GROUP)};
     # ECS mounts no secret as a file.
     delete $known{DB_PASSWORD_FILE};
+    # The alarms are made for the log's own pulse.
+    delete $known{PATIENT_LOG_PULSE};
 
     is(join(' ', sort keys %$plain, keys %$secret),
         join(' ', sort keys %known), 'those of .env.example, each once');
