@@ -497,6 +497,19 @@ subtest 'the tables of our own are nothing to warn of' => sub {
     is(scalar(alarms($patient)), 0, 'whatever the database was made with');
 };
 
+subtest 'a zone that the server does not take stops the start' => sub {
+    my ($status, $output) = Patient::Server->prepare($database->environment,
+        DB_NAME => 'ours', DB_TIMEZONE => '+14:00')->ctl(qw(exec -- true));
+
+    if (!$MARIADB) {
+        is($status, 0, 'MySQL takes +14:00') or diag($output);
+        return;
+    }
+    isnt($status, 0, 'MariaDB takes up to +13:00');
+    like($output, qr/"type":"CONFIGURATION ERROR".*DB_TIMEZONE/,
+        'one line names it');
+};
+
 # ---- what differs from the original, on purpose
 
 subtest 'what docs/migrating.md says of the differences' => sub {

@@ -301,6 +301,7 @@ static void test_hints(void)
     is_hinted("TLS/SSL error: self-signed certificate in certificate chain",
               "DB_SSL_CA");
     is_hinted("TLS/SSL error: certificate has expired", "DB_SSL_CA");
+    is_hinted("Unknown or incorrect time zone: '+14:00'", "DB_TIMEZONE");
     is_hinted("TLS/SSL error: Validation of SSL server certificate failed",
               "DB_HOST");
     is_hinted("TLS/SSL error: SSL is required, but the server does not "
