@@ -346,6 +346,7 @@ static int search(char *dir, int levels, const char *end, int *left)
     if (stream == NULL) {
         return 0;
     }
+    /* cppcheck-suppress readdirCalled ; no other thread has this stream */
     while (!found && (entry = readdir(stream)) != NULL && *left > 0) {
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
             --*left;

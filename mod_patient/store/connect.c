@@ -15,7 +15,7 @@
 #include "vitals.h"
 
 /* Of the client while it connects; TLS and the resolver take most of it. */
-#define STACK_SIZE (512 * 1024)
+#define STACK_SIZE ((apr_size_t)512 * 1024)
 
 static unsigned int whole_seconds(apr_interval_time_t timeout)
 {

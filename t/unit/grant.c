@@ -4,7 +4,6 @@
 #include "grant.h"
 
 #include <ftw.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,12 +40,10 @@ static void begin(void)
     grant_add(NULL);
 }
 
-/* Writes a file, and makes the directories above it. */
-__attribute__((format(printf, 2, 3)))
-static void put(const char *path, const char *content, ...)
+/* A new file, with the directories above it. */
+static FILE *open_new(const char *path)
 {
     char full[512];
-    va_list values;
     char *slash;
     FILE *file;
 
@@ -62,12 +59,17 @@ static void put(const char *path, const char *content, ...)
         perror(full);
         exit(1);
     }
-    va_start(values, content);
-    vfprintf(file, content, values);
-    va_end(values);
-    fclose(file);
-    grant_set_root(root);       /* to be read anew */
+    return file;
 }
+
+/* Writes one; what is read next is read anew. */
+#define put(path, ...) \
+    do { \
+        FILE *file_ = open_new(path); \
+        fprintf(file_, __VA_ARGS__); \
+        fclose(file_); \
+        grant_set_root(root); \
+    } while (0)
 
 /* Lines of mountinfo. */
 #define MOUNT_2(root, point) \
