@@ -311,6 +311,18 @@ subtest 'outages that users feel' => sub {
     }
 };
 
+subtest 'a task that hangs' => sub {
+    my @series = map { [$LEAD + $_, 1] } map { 10 * $_ } 0 .. 12;
+    my ($result) = compute($template, { shifts => \@MINUTES,
+        until => $LEAD + $TAIL, series => {
+            'AWS/ApplicationELB UnHealthyHostCount' =>
+                [@series, map { [60 * $_, 0] } 0 .. 34] } });
+    my @faults = map { misbehaved('UnhealthyAlarm', $_, 0, $series[-1][0])
+        // () } @{ $result->{UnhealthyAlarm} };
+
+    is("@faults", '', 'for two minutes');
+};
+
 subtest 'who is silent is missed, and welcome when it is back' => sub {
     my $log = write_log(2400, 1000);
     my @lines = split /\n/, Patient::Server::slurp($log);

@@ -195,7 +195,7 @@ static void live(const life_t *life)
     memset(&limit, 0, sizeof(limit));
     lines = longest = 0;
     for (i = 0; i < FAILURES; i++) {
-        next[i] = life->begin + i * 7000;
+        next[i] = life->begin + i * APR_TIME_C(7000);
     }
     for (now = EPOCH; now < life->over; now += step) {
         be_well(&event, now);

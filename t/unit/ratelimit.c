@@ -206,7 +206,8 @@ static void live(const world_t *world)
         for (n = 0; n < world->burst; n++) {
             for (i = 0; i < ILLNESSES; i++) {
                 if (world->ill & 1u << i) {
-                    befall(&illnesses[i], now + n * 1000 + i * 100);
+                    befall(&illnesses[i], now + n * APR_TIME_C(1000)
+                           + i * APR_TIME_C(100));
                 }
             }
         }
