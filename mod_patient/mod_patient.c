@@ -4,6 +4,8 @@
  * The one place that is wired into httpd: each hook is a line or two that
  * hands on to the room whose business it is.
  */
+#include <malloc.h>
+
 #include <httpd.h>
 #include <ap_expr.h>
 #include <ap_mpm.h>
@@ -43,6 +45,9 @@
 
 /* NOTE_OURS is set where the configuration gives a request to us. */
 #define NOTE_OURS "patient-handler"
+
+/* From so many bytes on, memory that is freed goes back to the system. */
+#define LARGE_BLOCK (128 * 1024)
 
 /* The server that is the patient; NULL: none is, and nothing is done. */
 static server_rec *home;
@@ -218,6 +223,14 @@ static void prepare_child(apr_pool_t *pchild, server_rec *s)
     }
 }
 
+/* Left to itself, malloc takes a large block that was freed for a sign that it
+ * may keep such blocks, in each thread's arena: a few lists of long posts, and
+ * the process would never be small again. */
+static void keep_memory_small(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+}
+
 static void start_child(apr_pool_t *pchild, server_rec *s)
 {
     apr_status_t rv;
@@ -227,6 +240,7 @@ static void start_child(apr_pool_t *pchild, server_rec *s)
         return;
     }
     json_object_seed(0);
+    keep_memory_small();
     board_child_enter(pchild);
     rv = db_create(&database, home, (int)patient_conf(home)->pool_waiters,
                    pchild);

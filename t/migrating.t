@@ -312,6 +312,27 @@ subtest 'texts of any length come back whole' => sub {
     is($list{1}{author}{name}, '이' x 100, 'a name');
 };
 
+subtest 'lists of long texts leave no memory behind' => sub {
+    my %here = original('long_lists', 'utf8mb4', sub { s/TEXT/LONGTEXT/ });
+    add_user(\%here, 1);
+    add_post(\%here, 1, content => '한' x 70_000);
+    sql('INSERT INTO posts (user_id, title, content, created_at, updated_at) '
+        . 'SELECT user_id, title, content, created_at, updated_at FROM posts '
+        . "ORDER BY id LIMIT $_", %here) for 1, 2, 4, 8, 16, 32, 36;
+    my $patient = patient('long_lists', DB_TIMEZONE => '+09:00');
+    my $rss = sub { request(GET => '/api/metrics', port => $patient->port)
+        ->json->{memory}{rss} / 2**20 };
+    my $before = $rss->();
+
+    for (1 .. 8) {
+        my $answer = request(GET => '/api/posts?limit=100',
+            port => $patient->port);
+        cmp_ok(length $answer->body, '>', 20_000_000, 'a long list');
+    }
+    ok(wait_until(sub { $rss->() - $before < 128 }),
+        'the server is small again') or diag($rss->() - $before . ' MB more');
+};
+
 subtest 'posts without their users, and users without names' => sub {
     my %here = original('orphans', 'utf8mb4', sub {
         s/,\s+FOREIGN KEY.*(?=\) ENGINE)//s;
