@@ -486,6 +486,7 @@ for my $charset (sort keys %CHARSETS) {
             $patient->log->raw_since($mark)), 0, 'and no line tells of it');
 
         sql($_, %here) for $line->{hint} =~ /\G\s*([^;]+);/g;
+        $patient->restart;
         my $post = new_post($user, port => $port, title => $cannot->[0]);
         is(post_of($patient, $post->{id})->{title}, $cannot->[0],
             'after what the hint says everything fits');

@@ -110,7 +110,8 @@ static void tell(const findings_t *found, const patient_conf_t *conf,
         warn("CHARACTER_SET", apr_pstrcat(
             pool, "not every character can be stored in ", found->texts,
             ": requests with others are answered with 400", NULL),
-            found->cure);
+            apr_pstrcat(pool, found->cure, " then restart the server, whose "
+                        "statements MySQL keeps as they were", NULL));
     }
 }
 
