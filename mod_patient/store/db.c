@@ -165,7 +165,7 @@ static void kill_thread(db_t *db, unsigned long thread, apr_pool_t *pool)
 }
 
 /* A write, and how far it got on one connection. */
-typedef struct attempt_t {
+typedef struct write_t {
     const db_statement_t *statement;
     const void **args;
     int number;                 /* which attempt: 0, 1 */

@@ -309,7 +309,7 @@ static void others(void)
            && line_with(result.err, "MEMORY ERROR")
               > line_with(result.err, "MEMORY CRITICAL"),
            "... after a warning, and then another");
-    result = RUN("high-cpu", "--percent", "20", "--duration-s", "5");
+    result = RUN("high-cpu", "--percent", "10", "--duration-s", "5");
     showed(result, 0, "{\"scenario\":\"High CPU\",\"cpuUsage\":\"",
            "CPU ERROR", "CPU usage: ");
 }
