@@ -195,6 +195,11 @@ int board_waiting_tell(void)
     return apr_atomic_cas32(&board->waiting_told, 1, 0) == 0;
 }
 
+void board_waiting_forget(void)
+{
+    apr_atomic_set32(&board->waiting_told, 0);
+}
+
 /* ---- counters ---- */
 
 void board_count(board_counter_e counter)
@@ -391,8 +396,7 @@ int board_may_log(const char *type, const char *code,
                           log_pulse, suppressed);
 }
 
-void board_forget_failures(void)
+void board_forget_failures(const char *type)
 {
-    ratelimit_forget(&board->failures);
-    apr_atomic_set32(&board->waiting_told, 0);
+    ratelimit_forget(&board->failures, type);
 }

@@ -119,6 +119,9 @@ void board_pool_wait(int step);
  * when nobody waits any more, in any child. */
 int board_waiting_tell(void);
 
+/** A stretch of waiting that goes on may be told again. */
+void board_waiting_forget(void);
+
 /** Adds everything up; reads /proc for memory and CPU of each child. */
 void board_sum(board_sums_t *sums);
 
@@ -138,8 +141,7 @@ void board_log_pulse(apr_interval_time_t pulse);
 int board_may_log(const char *type, const char *code,
                   apr_uint64_t *suppressed);
 
-/** From now on every failure is a first one again, and a stretch of waiting
- * that goes on may be told again. */
-void board_forget_failures(void);
+/** From now on every failure of this type is a first one again. */
+void board_forget_failures(const char *type);
 
 #endif

@@ -245,6 +245,19 @@ static apr_status_t fill(incident_t *slot, const incident_order_t *order)
     return APR_SUCCESS;
 }
 
+/* Lines of other failures keep their rhythm: it must not tell the moment. */
+static void forget_symptoms(const chaos_scenario_t *scenario)
+{
+    const char *const *symptom = scenario->symptoms;
+
+    for (; symptom != NULL && *symptom != NULL; symptom++) {
+        board_forget_failures(*symptom);
+    }
+    if (scenario->fault == CHAOS_FAULT_POOL) {
+        board_waiting_forget();
+    }
+}
+
 apr_status_t incident_arm(incident_t **incident,
                           const incident_order_t *order)
 {
@@ -272,7 +285,7 @@ apr_status_t incident_arm(incident_t **incident,
         *incident = &book->slots[there - 1];
         return APR_EEXIST;
     }
-    board_forget_failures();    /* the first line is never held back */
+    forget_symptoms(order->scenario);   /* the first line is told at once */
     apr_atomic_set32(&slot->state, INCIDENT_ARMED);
     if (!order->once && slot->prepared) {
         incident_bend(slot, 1);
@@ -329,7 +342,8 @@ void incident_advance(incident_t *incident, incident_state_e state)
         }
         if (apr_atomic_cas32(&incident->state, state, now) == now) {
             if (now < INCIDENT_INJECTED) {
-                board_forget_failures();    /* what came before was not its */
+                /* What came before was not its. */
+                forget_symptoms(incident_scenario(incident));
             }
             return;
         }

@@ -32,18 +32,25 @@ typedef struct round_t {
     int is_oldest;              /* none waits longer than this one */
 } round_t;
 
-/* FNV-1a, 64 bits; never 0, which marks a free place. */
-static apr_uint64_t hash_kind(const char *type, const char *code)
+/* FNV-1a, 64 bits. */
+static apr_uint64_t hash_on(apr_uint64_t hash, const char *text)
 {
-    apr_uint64_t hash = APR_UINT64_C(14695981039346656037);
+    for (; *text; text++) {
+        hash = (hash ^ (unsigned char)*text) * APR_UINT64_C(1099511628211);
+    }
+    return hash;
+}
 
-    for (; *type; type++) {
-        hash = (hash ^ (unsigned char)*type) * APR_UINT64_C(1099511628211);
-    }
-    hash = (hash ^ '/') * APR_UINT64_C(1099511628211);
-    for (; code && *code; code++) {
-        hash = (hash ^ (unsigned char)*code) * APR_UINT64_C(1099511628211);
-    }
+static apr_uint64_t hash_type(const char *type)
+{
+    return hash_on(APR_UINT64_C(14695981039346656037), type);
+}
+
+/* Never 0, which marks a free place. */
+static apr_uint64_t hash_kind(apr_uint64_t type, const char *code)
+{
+    apr_uint64_t hash = hash_on(hash_on(type, "/"), code ? code : "");
+
     return hash ? hash : 1;
 }
 
@@ -241,10 +248,12 @@ int ratelimit_pass(ratelimit_t *limit, const char *type, const char *code,
                    apr_uint64_t *suppressed)
 {
     apr_uint64_t now = (apr_uint64_t)when, pulse = (apr_uint64_t)span;
-    ratelimit_kind_t *kind = kind_find(limit, hash_kind(type, code), now);
+    apr_uint64_t hash = hash_type(type);
+    ratelimit_kind_t *kind = kind_find(limit, hash_kind(hash, code), now);
     apr_uint64_t seen = apr_atomic_xchg64(&kind->seen, now);
 
     *suppressed = 0;
+    apr_atomic_set64(&kind->type, hash);
     if (seen + RATELIMIT_BEATS * pulse < now) {
         apr_atomic_set32(&kind->told, 0);
     }
@@ -259,11 +268,14 @@ int ratelimit_pass(ratelimit_t *limit, const char *type, const char *code,
     return 1;
 }
 
-void ratelimit_forget(ratelimit_t *limit)
+void ratelimit_forget(ratelimit_t *limit, const char *type)
 {
+    apr_uint64_t hash = hash_type(type);
     int i;
 
     for (i = 0; i < RATELIMIT_KINDS; i++) {
-        apr_atomic_set32(&limit->kinds[i].told, 0);
+        if (apr_atomic_read64(&limit->kinds[i].type) == hash) {
+            apr_atomic_set32(&limit->kinds[i].told, 0);
+        }
     }
 }

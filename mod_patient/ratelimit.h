@@ -32,6 +32,7 @@
 
 typedef struct ratelimit_kind_t {
     apr_uint64_t key;           /* 0: the place is free */
+    apr_uint64_t type;          /* hash of the type alone */
     apr_uint64_t seen;          /* when it last happened */
     apr_uint64_t turn;          /* when it was last told, or else first seen */
     apr_uint32_t told;          /* 0: its next line is a first one */
@@ -58,8 +59,8 @@ int ratelimit_pass(ratelimit_t *limit, const char *type, const char *code,
                    apr_time_t now, apr_interval_time_t pulse,
                    apr_uint64_t *suppressed);
 
-/** From now on the next line of every kind is a first one again; those, too,
- * are within RATELIMIT_LINES. */
-void ratelimit_forget(ratelimit_t *limit);
+/** From now on the next line of every kind of this type is a first one again;
+ * those, too, are within RATELIMIT_LINES. */
+void ratelimit_forget(ratelimit_t *limit, const char *type);
 
 #endif

@@ -362,11 +362,21 @@ static void test_forget(void)
     begin();
     pass("A", NULL, START);
     pass("A", NULL, START + 1);
-    ratelimit_forget(&limit);
+    pass("B", "1", START + 1);
+    pass("AB", NULL, START + 1);
+    ratelimit_forget(&limit, "A");
+    tap_ok(!pass("B", "1", START + 1) && !pass("AB", NULL, START + 1),
+           "another type keeps its rhythm");
     tap_ok(ratelimit_pass(&limit, "A", NULL, START + 2, RATELIMIT_PULSE,
                           &suppressed), "forgotten, it is a first one");
     tap_is((long long)suppressed, 1, "that knows what was held back before");
     tap_ok(!pass("A", NULL, START + 3), "and only once");
+}
+
+static void forget_all(void)
+{
+    ratelimit_forget(&limit, "A");
+    ratelimit_forget(&limit, "B");
 }
 
 /* Somebody who makes everything a first one again all the time. */
@@ -377,7 +387,7 @@ static void test_forget_loop(apr_interval_time_t every, const char *name)
 
     begin();
     for (now = START; now < START + HOURS(2); now += every) {
-        ratelimit_forget(&limit);
+        forget_all();
         at_once += pass("A", NULL, now + 1) && now - START < 20 * every;
         pass("B", "1", now + 2);
         pass("B", "2", now + 3);
@@ -395,7 +405,7 @@ static void test_apart(void)
 
     begin();
     for (now = START; now < START + HOURS(3); now += SEC(60)) {
-        ratelimit_forget(&limit);
+        forget_all();
         all &= pass("A", NULL, now) && pass("B", "1", now + SEC(1));
         pass("A", NULL, now + SEC(2));
     }
@@ -491,7 +501,7 @@ static void *race_first(void *number)
     for (i = 0; i < 2000; i++) {
         snprintf(code, sizeof(code), "kind %d %d", *(int *)number, i);
         pass("HTTPD", code, START + i * 1000);
-        ratelimit_forget(&limit);
+        ratelimit_forget(&limit, "A");
         pass("A", NULL, START + i * 1000);
     }
     return NULL;
