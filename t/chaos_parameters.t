@@ -386,4 +386,6 @@ subtest 'and nothing is measured that is not there' => sub {
     is(join(', ', sort keys %left), '', 'every name is a parameter');
 };
 
+$_->stop for $patient, @aside;
+
 done_testing;

@@ -40,8 +40,9 @@ int reply_empty(call_t *call, int status);
  * early as the request's headers are there. */
 void reply_dress(request_rec *r);
 
-/** Sets the CORS headers, and that there are no ranges: on what the patient answers and on errors, but not
- * on what another handler of the same server has to say. */
+/** Sets the CORS headers, and that there are no ranges: on what the patient
+ * answers and on errors, but not on what another handler of the same server
+ * has to say. */
 void reply_share(request_rec *r);
 
 /** From now on, an error that httpd itself answers has a JSON body: in

@@ -85,7 +85,8 @@ static void once(void)
     reset();
     tap_is(scenario->run(&host, fake_args(scenario, NULL, NULL, pool), report,
                          pool), APR_SUCCESS, "it happens");
-    tap_is(cache.budget, 512 * MB, "the default is 512 MB, where there are as many");
+    tap_is(cache.budget, 512 * MB,
+           "the default is 512 MB, where there are as many");
     tap_ok(cache.peak > 508 * MB && cache.refusals == 1,
            "it fills up, and wants more once");
     tap_ok(after(cache.full) > 23 && after(cache.full) < 25,
