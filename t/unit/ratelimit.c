@@ -500,9 +500,9 @@ static void *race_first(void *number)
 
     for (i = 0; i < 2000; i++) {
         snprintf(code, sizeof(code), "kind %d %d", *(int *)number, i);
-        pass("HTTPD", code, START + i * 1000);
+        pass("HTTPD", code, START + apr_time_from_msec(i));
         ratelimit_forget(&limit, "A");
-        pass("A", NULL, START + i * 1000);
+        pass("A", NULL, START + apr_time_from_msec(i));
     }
     return NULL;
 }
