@@ -100,13 +100,21 @@ static json_t *moment_json(const incident_t *incident, apr_uint64_t moment)
     return moment ? json_time(incident_time(incident, moment)) : json_null();
 }
 
+/* A line of the log may tell what was felt before the monitor comes round to
+ * look. */
+static apr_uint64_t first_witness(const incident_t *incident)
+{
+    return incident->told && incident->told < incident->witnessed
+        ? incident->told : incident->witnessed;
+}
+
 void ledger_add_times(json_t *object, const incident_t *incident)
 {
     json_object_set_new(object, "armedAt", json_time(incident->armed));
     json_object_set_new(object, "injectedAt",
                         moment_json(incident, incident->injected));
     json_object_set_new(object, "witnessedAt",
-                        moment_json(incident, incident->witnessed));
+                        moment_json(incident, first_witness(incident)));
     json_object_set_new(object, "toldAt",
                         moment_json(incident, incident->told));
     json_object_set_new(object, "endedAt",
