@@ -62,6 +62,9 @@ sub changes ($when, $before, $now) {
         (map { "$when not: $_" } grep { !$now{$_} } @$before));
 }
 
+# A size as marks: those of like sizes are alike.
+sub size_marks ($size) { return map { 'over ' . 8 * $_ } 0 .. $size / 8 }
+
 # One incident from its beginning to its end, and what there was to see.
 sub suffer ($name, $block) {
     my $log = $patient->log->mark;
@@ -82,7 +85,7 @@ sub suffer ($name, $block) {
             changes(late => \@before, \@second),
             changes(after => \@before, \@after),
             read_log($patient, $log)],
-        told => ['bytes ' . length $answer->body],
+        told => [size_marks(length $answer->body)],
         symptoms => [map { "$_->{type}" . ($_->{status} // '') . ' '
             . ($_->{path} // '') } $patient->log->since($log)],
     };

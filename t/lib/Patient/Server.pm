@@ -8,6 +8,7 @@ use File::Spec ();
 use File::Temp ();
 use FindBin;
 use POSIX ();
+use Scalar::Util qw(weaken);
 use Patient::Connection;
 use Patient::Log;
 use Patient::Port;
@@ -15,10 +16,9 @@ use Patient::Wait;
 
 # What an operator may set, so what a suite's patient must not inherit.
 our @SETTINGS = qw(NODE_ENV PORT DB_HOST DB_PORT DB_NAME DB_USER DB_PASSWORD
-    DB_PASSWORD_FILE
-    DB_TIMEZONE JWT_SECRET CHAOS_MODE CORS_ORIGIN CHAOS_TOKEN DB_SSL_CA DB_POOL_MAX
-    DB_POOL_ACQUIRE_MS LOG_LEVEL PATIENT_RUN MARIADB_HOME MYSQL_HOME
-    PATIENT_CHILDREN PATIENT_LOG PATIENT_LOGLEVEL PATIENT_LOG_PULSE
+    DB_PASSWORD_FILE DB_TIMEZONE JWT_SECRET CHAOS_MODE CORS_ORIGIN CHAOS_TOKEN
+    DB_SSL_CA DB_POOL_MAX DB_POOL_ACQUIRE_MS LOG_LEVEL PATIENT_RUN MARIADB_HOME
+    MYSQL_HOME PATIENT_CHILDREN PATIENT_LOG PATIENT_LOGLEVEL PATIENT_LOG_PULSE
     PATIENT_TRUSTED_PROXY PATIENT_MEMORY_MB PATIENT_CPUS
     PATIENT_USER PATIENT_GROUP PATIENT_CONF PATIENT_WORKERS PATIENT_SLOTS);
 my @DATABASE = qw(DB_HOST DB_PORT DB_NAME DB_USER DB_PASSWORD DB_SSL_CA);
@@ -27,6 +27,9 @@ my $project = "$FindBin::Bin/..";
 
 # What is told once in 25 seconds is told each second to a suite.
 my $PULSE = 1;
+
+# All there are, for those that outlive the suite.
+my @all;
 
 # A patient that runs, on the common database unless %env says otherwise
 # (embedded => 1 in place of DB_HOST: a database of its own; project => DIR:
@@ -49,7 +52,7 @@ sub prepare ($class, %env) {
     my %database = delete $env{embedded} ? ()
         : map { $_ => $ENV{$_} } @DATABASE;
 
-    return bless {
+    my $self = bless {
         dir => $dir, project => $root, owner => $$,
         env => {
             PORT => free_port(), PATIENT_RUN => "$dir/run",
@@ -57,6 +60,9 @@ sub prepare ($class, %env) {
             %database, %env,
         },
     }, $class;
+    push @all, $self;
+    weaken($all[-1]);
+    return $self;
 }
 
 # A copy of the project, to change its configuration in: the folder's path.
@@ -134,8 +140,17 @@ sub slurp ($file) {
     return readline($in) // '';
 }
 
-sub DESTROY ($self) {
+sub stop_own ($self) {
     $self->stop if $self->{running} && $self->{owner} == $$;
+}
+
+sub DESTROY ($self) { $self->stop_own }
+
+# Before perl takes things apart in no order: a patient needs its directory to
+# be stopped.
+END {
+    local $?;
+    $_->stop_own for grep { defined } @all;
 }
 
 1;
