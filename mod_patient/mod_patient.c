@@ -16,6 +16,7 @@
 #include <http_request.h>
 #include <apr_strings.h>
 #include <jansson.h>
+#include <mpm_common.h>
 #include <unixd.h>
 
 #include "api/api.h"
@@ -163,6 +164,25 @@ static void make_room(void)
         event_int(&event, "processes", ended);
         errorlog_write(&event);
     }
+}
+
+/* Every ten seconds, in the parent. */
+static int look_after(apr_pool_t *p, server_rec *s)
+{
+    event_t event;
+    int ended;
+
+    (void)p;
+    (void)s;
+    ended = home ? succession_end_left_behind() : 0;
+    if (ended > 0) {
+        errorlog_open(&event, EVENT_INFO, "SERVER");
+        event_str(&event, "message", "processes that a restart has left "
+                  "behind were ended");
+        event_int(&event, "processes", ended);
+        errorlog_write(&event);
+    }
+    return DECLINED;
 }
 
 static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
@@ -390,6 +410,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_config(open_shared, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(prepare_child, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(start_child, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(look_after, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_status(note_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(dress, NULL, NULL, APR_HOOK_LAST);
     ap_hook_translate_name(note_ours, NULL, NULL, APR_HOOK_FIRST);

@@ -14,6 +14,8 @@
 
 #include "board.h"
 
+#define PLACES_MAX 1024
+
 /* @return the place of the oldest child, or -1: of those that were told to
  * finish just now none goes, for most are about to */
 static int find_oldest(int places, const char *told)
@@ -56,9 +58,67 @@ static int end(pid_t pid)
     return 1;
 }
 
+static int count_threads(void)
+{
+    int threads;
+
+    return ap_mpm_query(AP_MPMQ_HARD_LIMIT_THREADS, &threads) == APR_SUCCESS
+        ? threads : 0;
+}
+
+static int is_serving(int child)
+{
+    int threads = count_threads(), i;
+
+    for (i = 0; i < threads; i++) {
+        const worker_score *worker =
+            ap_get_scoreboard_worker_from_indexes(child, i);
+
+        if (worker != NULL && worker->status >= SERVER_BUSY_READ
+            && worker->status <= SERVER_CLOSING) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int succession_end_left_behind(void)
+{
+    static pid_t behind[PLACES_MAX];
+    ap_generation_t newest;
+    int places, i, ended = 0;
+
+    if (ap_scoreboard_image == NULL
+        || ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &places) != APR_SUCCESS
+        || places > PLACES_MAX) {
+        return 0;
+    }
+    newest = ap_scoreboard_image->global->running_generation;
+    for (i = 0; i < places; i++) {
+        const process_score *child = &ap_scoreboard_image->parent[i];
+        pid_t pid = child->pid != 0 && !child->quiescing
+            && child->generation != newest ? child->pid : 0;
+
+        if (pid != 0 && behind[i] == pid && !is_serving(i)) {
+            ended += end(pid);
+        }
+        behind[i] = pid;
+    }
+    return ended;
+}
+
+int succession_is_over(void)
+{
+    int own;
+
+    return ap_scoreboard_image != NULL
+        && ap_mpm_query(AP_MPMQ_GENERATION, &own) == APR_SUCCESS
+        && ap_scoreboard_image->global->running_generation != own;
+}
+
 int succession_make_room(void)
 {
-    char told[1024] = { 0 };
+    char told[PLACES_MAX] = { 0 };
     int places, wanted, missing, ended = 0;
 
     if (ap_scoreboard_image == NULL

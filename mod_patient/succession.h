@@ -5,6 +5,10 @@
  * httpd has a place for so many children (ServerLimit).  Old ones that go on
  * serving keep theirs, and with the last place gone nobody serves who comes
  * new, for as long as those take.
+ *
+ * httpd tells each child of a restart, but no more of them than it wants to
+ * have: one too many, which it forks when a child dies at the wrong moment,
+ * can miss the message and would stay for ever.
  */
 #ifndef PATIENT_SUCCESSION_H
 #define PATIENT_SUCCESSION_H
@@ -17,5 +21,18 @@
  * @return how many ended
  */
 int succession_make_room(void);
+
+/**
+ * Ends children that a restart has left behind: such as belong to an earlier
+ * generation and take new connections all the same, seen by two calls in a
+ * row, at a moment when they serve nobody.  In the parent, in monitor, which
+ * httpd calls every ten seconds.
+ * @return how many ended
+ */
+int succession_end_left_behind(void);
+
+/** Whether this child belongs to an earlier generation than the newest: its
+ * connections had better go elsewhere.  In a child, any thread. */
+int succession_is_over(void);
 
 #endif

@@ -15,6 +15,7 @@
 #include "http/persist.h"
 #include "http/request.h"
 #include "log/context.h"
+#include "succession.h"
 
 #define JSON_TYPE "application/json; charset=utf-8"
 
@@ -31,12 +32,13 @@ static void take_rest(request_rec *r)
     }
 }
 
-/* Before the stop an answer is the last on its connection, and says so.  A
- * connection of HTTP/2 is told by the stop itself: it says there which request
- * was the last, so none is lost. */
+/* Before the stop, and in a child that a restart has replaced, an answer is
+ * the last on its connection, and says so.  A connection of HTTP/2 is told by
+ * the stop itself: it says there which request was the last, so none is
+ * lost. */
 static void take_leave(request_rec *r)
 {
-    if (drain_began() && persist_is_http1(r)) {
+    if ((drain_began() || succession_is_over()) && persist_is_http1(r)) {
         r->connection->keepalive = AP_CONN_CLOSE;
     }
 }
