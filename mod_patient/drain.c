@@ -9,8 +9,10 @@
 #include <sys/socket.h>
 
 #include <ap_listen.h>
+#include <ap_mpm.h>
 #include <apr_portable.h>
 #include <apr_signal.h>
+#include <scoreboard.h>
 
 #include "shared.h"
 
@@ -85,7 +87,15 @@ apr_status_t drain_open(server_rec *s, apr_pool_t *pconf)
     return APR_SUCCESS;
 }
 
+static int is_replaced(void)
+{
+    int own;
+
+    return ap_mpm_query(AP_MPMQ_GENERATION, &own) == APR_SUCCESS
+        && ap_scoreboard_image->global->running_generation != own;
+}
+
 int drain_began(void)
 {
-    return *began != 0;
+    return *began != 0 || is_replaced();
 }

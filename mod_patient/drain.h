@@ -23,7 +23,8 @@
  */
 apr_status_t drain_open(server_rec *s, apr_pool_t *pconf);
 
-/** Whether it has begun; from any thread of any child. */
+/** Whether it has begun, or a restart has replaced this child, whose
+ * connections had better go to others; from any thread of any child. */
 int drain_began(void);
 
 #endif

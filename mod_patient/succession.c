@@ -107,15 +107,6 @@ int succession_end_left_behind(void)
     return ended;
 }
 
-int succession_is_over(void)
-{
-    int own;
-
-    return ap_scoreboard_image != NULL
-        && ap_mpm_query(AP_MPMQ_GENERATION, &own) == APR_SUCCESS
-        && ap_scoreboard_image->global->running_generation != own;
-}
-
 int succession_make_room(void)
 {
     char told[PLACES_MAX] = { 0 };

@@ -31,8 +31,4 @@ int succession_make_room(void);
  */
 int succession_end_left_behind(void);
 
-/** Whether this child belongs to an earlier generation than the newest: its
- * connections had better go elsewhere.  In a child, any thread. */
-int succession_is_over(void);
-
 #endif

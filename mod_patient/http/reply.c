@@ -15,7 +15,6 @@
 #include "http/persist.h"
 #include "http/request.h"
 #include "log/context.h"
-#include "succession.h"
 
 #define JSON_TYPE "application/json; charset=utf-8"
 
@@ -38,7 +37,7 @@ static void take_rest(request_rec *r)
  * lost. */
 static void take_leave(request_rec *r)
 {
-    if ((drain_began() || succession_is_over()) && persist_is_http1(r)) {
+    if (drain_began() && persist_is_http1(r)) {
         r->connection->keepalive = AP_CONN_CLOSE;
     }
 }
