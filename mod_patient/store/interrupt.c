@@ -9,8 +9,11 @@
 #include "store/connect.h"
 
 /* A lock of the server's, for all that share it: it is free again when its
- * connection ends, however that ends. */
-#define TAKE_TURN "DO GET_LOCK('patient.interrupt', 1)"
+ * connection ends, however that ends. Whoever finds it kept for too long takes
+ * turns by the next one, or all who waited would go on at the same moment. */
+#define TAKE_TURN \
+    "DO GET_LOCK('patient.interrupt', 1)" \
+    " OR GET_LOCK('patient.interrupt.late', 1)"
 
 apr_status_t interrupt_open(struct st_mysql **mysql, dberror_t *error,
                             apr_interval_time_t timeout, apr_pool_t *pool)

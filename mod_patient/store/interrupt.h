@@ -21,7 +21,7 @@ struct st_mysql;
 
 /**
  * Connects as the patient, and waits for its turn, a second at most: then it
- * goes on all the same.
+ * takes turns with those alone who have waited so long, too.
  * @param mysql closed, which ends the turn, with pool; one thread at a time
  * @param error filled on failure, allocated from pool
  * @param timeout as for connect_open()
