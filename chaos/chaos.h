@@ -240,8 +240,9 @@ struct chaos_host_t {
 
     /**
      * Puts so many bytes into the patient's cache, every page touched.
+     * @param bytes 0: none, only to say how full it is
      * @param budget bytes at which the cache is full; marks on the way there
-     *        are logged
+     *        are logged, every few seconds while it stays at one
      * @return APR_SUCCESS; APR_ENOMEM: the cache is full (logged)
      */
     apr_status_t (*cache_grow)(chaos_host_t *host, apr_size_t bytes,

@@ -18,6 +18,9 @@
 /* Fine enough for every mark on the way to be passed one by one. */
 #define STEPS 64
 #define STEP_MAX (4 * MB)
+/* How often it is looked at, and, once full, asked for more: who is ill for
+ * long says so for as long. */
+#define LOOK_EVERY apr_time_from_sec(5)
 /* What fills up if nobody says how much, where there is that much. */
 #define LIMIT (512 * MB)
 
@@ -63,6 +66,16 @@ static apr_time_t next_due(const leak_t *leak)
                                 * FILL_PERCENT / 100 * share);
 }
 
+/* Waits for a moment, or for as long as nobody need look. */
+static apr_status_t wait_until(const leak_t *leak, apr_time_t when)
+{
+    chaos_host_t *host = leak->host;
+    apr_interval_time_t wait = when - host->now(host);
+
+    return host->pause(host, wait <= 0 ? 0
+                             : wait < LOOK_EVERY ? wait : LOOK_EVERY);
+}
+
 /* @return APR_SUCCESS: full; APR_EINTR, APR_TIMEUP: as pause() said;
  *         APR_ENOMEM: the kernel had no more */
 static apr_status_t fill(leak_t *leak)
@@ -71,26 +84,33 @@ static apr_status_t fill(leak_t *leak)
     apr_status_t rv;
 
     do {
-        apr_interval_time_t wait = next_due(leak) - host->now(host);
+        apr_time_t due = next_due(leak);
+        apr_size_t bytes;
 
-        rv = host->pause(host, wait > 0 ? wait : 0);
+        rv = wait_until(leak, due);
         if (rv != APR_SUCCESS) {
             return rv;
         }
-        rv = host->cache_grow(host, leak->step, leak->limit);
+        bytes = host->now(host) < due ? 0 : leak->step;
+        rv = host->cache_grow(host, bytes, leak->limit);
         if (rv == APR_SUCCESS) {
-            leak->used += leak->step;
+            leak->used += bytes;
         }
     } while (rv == APR_SUCCESS);
     return leak->used + leak->step > leak->limit ? APR_SUCCESS : rv;
 }
 
+/* Whoever wants more memory gets none. */
 static apr_status_t stay(leak_t *leak)
 {
     chaos_host_t *host = leak->host;
-    apr_interval_time_t left = leak->end - host->now(host);
+    apr_status_t rv;
 
-    return host->pause(host, left > 0 ? left : 0);
+    while ((rv = wait_until(leak, leak->end)) == APR_SUCCESS
+           && host->now(host) < leak->end) {
+        host->cache_grow(host, leak->step, leak->limit);
+    }
+    return rv;
 }
 
 /* The process really ends, as one that got no memory does.  Its memory is of

@@ -8,6 +8,8 @@
 
 #include <apr_thread_mutex.h>
 
+#include "vitals.h"
+
 /* Stands in the first page of the chunk that it is about: a cache that grows
  * leaves nothing behind on the heap. */
 typedef struct chunk_t {
@@ -20,6 +22,7 @@ struct cache_t {
     chunk_t *chunks;
     apr_uint64_t used;
     symptom_memory_e reached;
+    apr_time_t told;            /* when that was, the last time */
     apr_size_t page;
 };
 
@@ -87,13 +90,18 @@ static symptom_memory_e mark_at(apr_uint64_t used, apr_uint64_t budget)
          : share >= 0.8 ? SYMPTOM_MEMORY_WARNING : SYMPTOM_MEMORY_NONE;
 }
 
-/* With the lock held. @return the mark, if nobody has been told of it */
+/* With the lock held. @return the mark, if it is to be told: it is new, or
+ * was told long ago; one that was passed is not told again */
 static symptom_memory_e reach(cache_t *cache, symptom_memory_e mark)
 {
-    if (mark <= cache->reached) {
+    apr_time_t now = vitals_now();
+
+    if (mark < cache->reached
+        || (mark == cache->reached && now < cache->told + CACHE_TELL_EVERY)) {
         return SYMPTOM_MEMORY_NONE;
     }
     cache->reached = mark;
+    cache->told = now;
     return mark;
 }
 
@@ -126,6 +134,11 @@ apr_status_t cache_grow(cache_t *cache, symptom_memory_e *mark,
 
     *mark = SYMPTOM_MEMORY_NONE;
     if (bytes == 0) {
+        if (budget > 0) {
+            apr_thread_mutex_lock(cache->lock);
+            *mark = reach(cache, mark_at(cache->used, budget));
+            apr_thread_mutex_unlock(cache->lock);
+        }
         return APR_SUCCESS;
     }
     if (size < bytes) {

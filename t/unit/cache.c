@@ -82,7 +82,7 @@ static void marks(void)
         at[mark] = mark == SYMPTOM_MEMORY_NONE ? 0 : i;
     }
     tap_ok(seen[1] == 1 && seen[2] == 1 && seen[3] == 1,
-           "each mark is told once");
+           "each mark is told once, in a short time");
     tap_is(at[SYMPTOM_MEMORY_WARNING], 16, "the warning at 80 %");
     tap_is(at[SYMPTOM_MEMORY_CRITICAL], 18, "critical at 90 %");
     tap_is(at[SYMPTOM_MEMORY_FULL], 21, "full when it would go beyond");
@@ -94,6 +94,29 @@ static void marks(void)
     cache_drop(cache);
     cache_grow(cache, &mark, 19 * MB, 20 * MB);
     tap_is(mark, SYMPTOM_MEMORY_CRITICAL, "a large step tells the highest");
+    cache_drop(cache);
+}
+
+/* What goes on is told on; what was passed is not. */
+static void tell_again(void)
+{
+    cache_t *cache = make_cache(pool);
+    symptom_memory_e mark, look, late, low, full, again;
+
+    cache_grow(cache, &mark, 17 * MB, 20 * MB);
+    cache_grow(cache, &look, 0, 20 * MB);
+    apr_sleep(CACHE_TELL_EVERY + apr_time_from_msec(10));
+    cache_grow(cache, &late, 0, 20 * MB);
+    cache_grow(cache, &full, 4 * MB, 20 * MB);
+    apr_sleep(CACHE_TELL_EVERY + apr_time_from_msec(10));
+    cache_grow(cache, &low, 0, 20 * MB);
+    cache_grow(cache, &again, 4 * MB, 20 * MB);
+    tap_ok(mark == SYMPTOM_MEMORY_WARNING && look == SYMPTOM_MEMORY_NONE,
+           "looking tells nothing that was just told");
+    tap_ok(late == SYMPTOM_MEMORY_WARNING, "after a while it does");
+    tap_ok(full == SYMPTOM_MEMORY_FULL && low == SYMPTOM_MEMORY_NONE
+           && again == SYMPTOM_MEMORY_FULL,
+           "full is told again to who wants more");
     cache_drop(cache);
 }
 
@@ -210,6 +233,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     really();
     marks();
+    tell_again();
     edges();
     kernel_says_no();
     together();

@@ -20,17 +20,31 @@ static struct {
     apr_size_t largest;         /* step */
     apr_interval_time_t jump;   /* the longest between two of them */
     apr_time_t last, at_half, at_80, at_90, full;
+    apr_time_t looked;          /* when it last could say how full it is */
+    apr_interval_time_t silence;    /* the longest without, from 80 % on */
     int refusals, drops;
 } cache;
+
+static void look(void)
+{
+    if (cache.at_80 != 0 && fake.clock - cache.looked > cache.silence) {
+        cache.silence = fake.clock - cache.looked;
+    }
+    cache.looked = fake.clock;
+}
 
 static apr_status_t grow(chaos_host_t *host, apr_size_t bytes,
                          apr_uint64_t budget)
 {
     (void)host;
     cache.budget = budget;
+    look();
+    if (bytes == 0) {
+        return APR_SUCCESS;
+    }
     if (cache.used + bytes > budget || cache.used + bytes > cache.kernel_has) {
         cache.refusals++;
-        cache.full = fake.clock;
+        cache.full = cache.full ? cache.full : fake.clock;
         return APR_ENOMEM;
     }
     cache.used += bytes;
@@ -55,6 +69,7 @@ static apr_status_t grow(chaos_host_t *host, apr_size_t bytes,
 static void drop(chaos_host_t *host)
 {
     (void)host;
+    look();
     cache.drops++;
     cache.used = 0;
 }
@@ -87,8 +102,8 @@ static void once(void)
                          pool), APR_SUCCESS, "it happens");
     tap_is(cache.budget, 512 * MB,
            "the default is 512 MB, where there are as many");
-    tap_ok(cache.peak > 508 * MB && cache.refusals == 1,
-           "it fills up, and wants more once");
+    tap_ok(cache.peak > 508 * MB && cache.refusals == 2,
+           "it fills up, and wants more every 5 s");
     tap_ok(after(cache.full) > 23 && after(cache.full) < 25,
            "after 80 %% of the time: %.1f s", after(cache.full));
     tap_ok(after(cache.at_half) > 11 && after(cache.at_half) < 13
@@ -143,7 +158,7 @@ static void spans(void)
     host.deadline = 0;
     scenario->run(&host, fake_args(scenario, NULL, NULL, pool), report, pool);
     tap_ok(after(fake.clock) >= 29.9 && after(fake.clock) <= 30.1
-           && cache.refusals == 1,
+           && cache.refusals == 2,
            "without a deadline it lasts for 30 s");
     reset();
     host.deadline = FAKE_BEGIN + apr_time_from_sec(3);
@@ -152,6 +167,30 @@ static void spans(void)
     tap_ok(after(cache.full) > 2.2 && after(cache.full) < 2.6
            && after(fake.clock) <= 3.1 && cache.used == 0,
            "and fills up within it: at %.1f s", after(cache.full));
+}
+
+/* However long it takes and stays, it is told for as long. */
+static void goes_on(void)
+{
+    static const char *const limits[] = { "1", "100", "512" };
+    static const int hours[] = { 1, 24 };
+    size_t i, j;
+
+    for (i = 0; i < 3; i++) {
+        for (j = 0; j < 2; j++) {
+            reset();
+            host.deadline = FAKE_BEGIN
+                + apr_time_from_sec((apr_time_t)hours[j] * 3600);
+            scenario->work(&host, fake_args(scenario, "limit_mb", limits[i],
+                                            pool), pool);
+            tap_ok(cache.at_80 != 0 && cache.full != 0
+                   && fake.clock >= host.deadline
+                   && cache.silence <= apr_time_from_sec(5),
+                   "%s MB in %d h: once at 80 %%, it is looked at every 5 s "
+                   "(%.1f s)", limits[i], hours[j],
+                   (double)cache.silence / APR_USEC_PER_SEC);
+        }
+    }
 }
 
 static void stops(void)
@@ -274,6 +313,7 @@ int main(int argc, const char *const *argv)
     once();
     limits();
     spans();
+    goes_on();
     stops();
     poor_kernel();
     crash();
