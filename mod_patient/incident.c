@@ -100,6 +100,22 @@ incident_t *incident_of(const chaos_scenario_t *scenario)
     return live ? &book->slots[live - 1] : NULL;
 }
 
+incident_t *incident_about(chaos_fault_e fault)
+{
+    const chaos_scenario_t *const *all = chaos_all();
+    int i;
+
+    for (i = 0; all[i] != NULL; i++) {
+        incident_t *incident = all[i]->fault == fault ? incident_of(all[i])
+                                                      : NULL;
+
+        if (incident != NULL && incident_is_live(incident)) {
+            return incident;
+        }
+    }
+    return NULL;
+}
+
 incident_t *incident_last(const chaos_scenario_t *scenario)
 {
     incident_t *last = NULL;
@@ -410,16 +426,26 @@ int incident_has_workers(incident_t *incident)
     return !is_empty(incident->workers);
 }
 
+/* What it left to users, and what none of them is known to have felt. */
+static int is_lingering(incident_t *incident, apr_time_t now)
+{
+    return (apr_uint64_t)now < apr_atomic_read64(&incident->lingering)
+        && (apr_atomic_read64(&incident->felt) == 0
+            || apr_atomic_read64(&incident->told) == 0);
+}
+
 int incident_is_settled(incident_t *incident)
 {
     apr_time_t finished = (apr_time_t)apr_atomic_read64(&incident->finished);
-    int is_known = state_of(incident) == INCIDENT_WITNESSED
-        && apr_atomic_read64(&incident->told) != 0;
+    apr_time_t now = vitals_now();
+    int is_known = (state_of(incident) == INCIDENT_WITNESSED
+                    && apr_atomic_read64(&incident->told) != 0)
+        || apr_atomic_read32(&incident->result) != INCIDENT_UNKNOWN;
 
     return finished != 0 && is_empty(incident->workers)
+        && !is_lingering(incident, now)
         && (is_empty(incident->guests)
-            || vitals_now() >= finished + (is_known ? ALL_PATIENCE
-                                                    : FIRST_PATIENCE));
+            || now >= finished + (is_known ? ALL_PATIENCE : FIRST_PATIENCE));
 }
 
 int incident_needs_recovery(incident_t *incident)

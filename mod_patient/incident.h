@@ -68,6 +68,9 @@ typedef struct incident_t {
                                  * they have not come, other such moments: */
     apr_uint64_t injected, witnessed, told, finished, ended;
 
+    apr_uint64_t lingering;     /* steady time until which it may be felt, if
+                                 * need be after its end */
+
     apr_uint64_t bitten, felt;
     apr_uint64_t memory_budget; /* bytes that it may fill, in all children */
     /* Durations of the requests that ended meanwhile, as far as they fell into
@@ -131,7 +134,8 @@ int incident_needs_recovery(incident_t *incident);
 int incident_is_finished(incident_t *incident);
 
 /** Whether, once finished, it has no work left and no request that has met it
- * and is still to be answered; those are waited for up to a bound. */
+ * and is still to be answered, and nobody is likely to feel it later; those are
+ * waited for up to a bound. */
 int incident_is_settled(incident_t *incident);
 
 /* ---- fault points ---- */
@@ -167,6 +171,10 @@ incident_t *incident_by_id(const char *id);
 
 /** The live incident of a scenario, or NULL. */
 incident_t *incident_of(const chaos_scenario_t *scenario);
+
+/** The live incident that is about this point, or NULL: one that is over but
+ * not closed, and a one-shot, too. */
+incident_t *incident_about(chaos_fault_e fault);
 
 /** The one of a scenario that ended last, or NULL. */
 incident_t *incident_last(const chaos_scenario_t *scenario);

@@ -86,6 +86,11 @@ void incident_bite(incident_t *incident)
     incident_advance(incident, INCIDENT_INJECTED);
 }
 
+void incident_linger(incident_t *incident, apr_interval_time_t span)
+{
+    shared_raise(&incident->lingering, (apr_uint64_t)(vitals_now() + span));
+}
+
 void incident_felt(incident_t *incident)
 {
     patient_request_t *request = current_request();

@@ -14,6 +14,10 @@
  * incident's books stay open. */
 void incident_bite(incident_t *incident);
 
+/** What it did to a user may be felt within this time: its books stay open
+ * for that. */
+void incident_linger(incident_t *incident, apr_interval_time_t span);
+
 /** A user felt it: counted once for each request that met it. */
 void incident_felt(incident_t *incident);
 

@@ -38,7 +38,7 @@ my %MAY = (
     'conf'     => 'patient',
     'patient'  => 'version',
     # These stand alone; the command line tool and the unit tests use them, too.
-    'cache'    => 'log',
+    'cache'    => 'log vitals',
     'upstream' => 'vitals',
     'grant'    => 'cgroup vitals', 'metadata' => 'grant upstream vitals',
     'auth'     => '', 'chaos'   => '', 'gate'   => '', 'cgroup' => '',

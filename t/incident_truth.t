@@ -211,6 +211,77 @@ subtest 'whoever feels one of the others: there is a line' => sub {
     }
 };
 
+subtest 'whose token expires after the end is locked out all the same' => sub {
+    for my $after (0, 1) {
+        my $mark = $log->mark;
+        my $id = $patient->fall_ill('jwt-expiry', duration_s => 1,
+            lifetime_s => 2);
+        my $token = sign_in(@port)->{token};
+        wait_until(sub { !defined $patient->incident($id)->{endedAt}
+            && $patient->incident($id)->{recovering} }, 10)
+            or die 'it is not over';
+        wait_until(sub { ask(GET => '/api/auth/verify', token => $token)
+            ->status == 401 }, 10) or die 'nobody is locked out' if $after;
+        my $then = $patient->wait_for_end($id, 15) // {};
+        is($then->{state}, $after ? 'recovered' : 'invalid',
+            $after ? 'who comes back has felt it' : 'if nobody comes back')
+            || diag(explain($then));
+        is($then->{evidence}{during}{felt}, $after, 'felt');
+        is(scalar(lines_of($mark, 'JWT ERROR')), $after, 'lines');
+        is(defined $then->{toldAt}, !!$after, 'told');
+        is_in_order($then, 'in order');
+    }
+    is(ask(GET => '/api/auth/verify', token => sign_in(@port)->{token})
+        ->status, 200, 'tokens are good again');
+};
+
+subtest 'stopped half way, it was told: then it was felt' => sub {
+    my $mark = $log->mark;
+    my $id = $patient->fall_ill('memory-leak', duration_s => 20,
+        limit_mb => 64);
+    $log->wait_for($mark, sub ($l) { $l->{type} eq 'MEMORY WARNING' })
+        or die 'no line';
+    ask(DELETE => '/api/chaos/memory-leak');
+    my $then = $patient->wait_for_end($id);
+    is($then->{state}, 'recovered', 'memory at 80 %')
+        || diag(explain($then));
+    isnt($then->{toldAt}, undef, 'is told');
+    is_in_order($then, 'in order');
+};
+
+# A one-shot that holds the pool of one child, while a user of that child waits
+# for so long; then it is stopped: the incident.
+sub stop_one_shot ($span) {
+    my $operator = connection(@port);
+    $operator->send($operator->compose(POST => '/api/chaos/pool-exhaustion',
+        json => { attempts => 40, hold_s => 8 }));
+    wait_until(sub { pool()->{waiting} >= 37 }) or die 'no pool is held';
+    my @users;
+    wait_until(sub { push @users, users(1); pool()->{waiting} >= 38 })
+        or die 'nobody waits';
+    sleep $span;
+    ask(POST => '/api/chaos/halt');
+    my $answer = $operator->read;
+    is($answer->status, 409, 'the operator stopped it');
+    is((grep { $_->read->status != 200 } @users), 0, 'users are served');
+    return $patient->wait_for_end($answer->json->{incident});
+}
+
+subtest 'a one-shot that was stopped: who waited has felt it' => sub {
+    for my $span (2, 6) {
+        my $mark = $log->mark;
+        my $then = stop_one_shot($span);
+        is($then->{state}, 'recovered', "for $span s")
+            || diag(explain($then));
+        my $during = $then->{evidence}{during};
+        cmp_ok($during->{felt}, '>', 0, 'somebody did');
+        is($during->{felt}, $during->{met}, 'all who waited');
+        is(defined $then->{toldAt}, $span > 5, 'told after five seconds');
+        is(!!lines_of($mark, 'POOL WARNING'), $span > 5, 'by a line');
+        is_in_order($then, 'in order');
+    }
+};
+
 subtest 'a one-shot is told, too' => sub {
     my $answer = ask(POST => '/api/chaos/db-fail',
         json => { mode => 'refused' });

@@ -30,6 +30,10 @@
 #define HASH_WAITERS 48
 #define HASH_PATIENCE apr_time_from_sec(15)
 
+/* Who comes back later with a token that was good for a moment is not waited
+ * for. */
+#define RETURN_PATIENCE apr_time_from_sec(5)
+
 static gate_t *hash_gate;
 
 apr_status_t api_start(apr_pool_t *pchild)
@@ -216,13 +220,17 @@ static apr_status_t check_password(const user_t *user, const char *password)
 static apr_int64_t token_lifetime(call_t *call)
 {
     incident_t *incident = incident_at(CHAOS_FAULT_LIFETIME);
+    apr_int64_t lifetime;
 
     if (incident == NULL) {
         return call->conf->token_lifetime;
     }
     incident_bite(incident);
-    return chaos_args_role(incident_args(incident, call->pool),
-                           CHAOS_ROLE_LIFETIME_S, call->conf->token_lifetime);
+    lifetime = chaos_args_role(incident_args(incident, call->pool),
+                               CHAOS_ROLE_LIFETIME_S,
+                               call->conf->token_lifetime);
+    incident_linger(incident, apr_time_from_sec(lifetime) + RETURN_PATIENCE);
+    return lifetime;
 }
 
 static apr_status_t sign(const char **token, const user_t *user, call_t *call)

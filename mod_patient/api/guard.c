@@ -54,12 +54,12 @@ static apr_time_t begin_of(const incident_t *incident)
 }
 
 /* A token issued while tokens are short-lived, and already expired: somebody
- * is locked out by it. */
+ * is locked out by it, also when that time is over by now. */
 static void note_lockout(const token_claims_t *claims)
 {
-    incident_t *incident = incident_at(CHAOS_FAULT_LIFETIME);
+    incident_t *incident = incident_about(CHAOS_FAULT_LIFETIME);
 
-    if (incident != NULL
+    if (incident != NULL && !incident->once
         && claims->iat >= apr_time_sec(begin_of(incident))) {
         incident_felt(incident);
     }

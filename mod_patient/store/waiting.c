@@ -38,9 +38,11 @@ static void log_waiting(gate_t *gate, apr_interval_time_t waited)
 
 static void note_shortage(const wait_t *wait, int is_long)
 {
-    incident_t *incident = incident_at(CHAOS_FAULT_POOL);
+    incident_t *incident = incident_about(CHAOS_FAULT_POOL);
 
-    if (incident == NULL || !wait->is_request) {
+    /* A one-shot has it while it is at work. */
+    if (incident == NULL || !wait->is_request
+        || incident_is_finished(incident)) {
         return;
     }
     incident_bite(incident);
