@@ -126,6 +126,7 @@ sub requests () {
         [201 => POST => '/api/auth/register', json => { email => new_email(),
             password => password() }],
         [204 => OPTIONS => '/api/posts'], [204 => OPTIONS => '/nowhere'],
+        [204 => OPTIONS => '/api/posts', @JSON, body => 'x' x 500_000],
         [400 => @login, @JSON, body => '{'],
         [400 => @login, @JSON, body => ''],
         [400 => @write, json => { title => ' ' }],
@@ -198,6 +199,19 @@ for my $name (sort keys %WAYS) {
             is($next->status, 200, 'the next answer follows');
         }
     };
+
+    subtest "$name: HEAD with a body that nobody wants" => sub {
+        my %expect = ('/livez' => 200, '/nowhere' => 404,
+            '/api/posts?limit=x' => 400, '/a%zz' => 400, '/a%2Fb' => 404);
+
+        for my $path (sort keys %expect) {
+            my ($head, $next) = ask($way, [HEAD => $path, @JSON,
+                body => 'x' x 500_000], [GET => '/livez']);
+            is($head->status, $expect{$path}, $path)
+                || diag($head->{problem});
+            is($next->status, 200, 'the next is served');
+        }
+    } if $way->{version} eq '2';
 
     subtest "$name: what httpd refuses by itself is JSON, too" => sub {
         my $is_h2 = $way->{version} eq '2';

@@ -373,6 +373,28 @@ subtest 'a body where none is wanted is passed over' => sub {
     }
 };
 
+# Read as a request, it would be one that nobody sent.
+subtest 'the body of a HEAD is not the next request' => sub {
+    my $body = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+    my %expect = ('/livez' => 200, '/nowhere' => 404, '/a%2Fb' => 404,
+        '/api/posts?limit=x' => 400, '/api/auth/verify' => 401,
+        '/api/auth/login' => 405);
+
+    for my $path (sort keys %expect) {
+        for my $chunked (0, 1) {
+            my $connection = connection();
+            my $head = $connection->request(HEAD => $path, body => $body,
+                type => 'application/json', chunked => $chunked);
+            is($head->status, $expect{$path}, "HEAD $path");
+            my $close = ($head->header('Connection') // '') =~ /\bclose\b/;
+            is($close, $head->status == 400, 'it closes where it must');
+            $connection->send($connection->compose(GET => '/livez'));
+            $close ? is($connection->rest, '', 'nothing follows')
+                : is($connection->read->status, 200, 'the next is the next');
+        }
+    }
+};
+
 subtest 'headers of 100 kB are turned away, in JSON' => sub {
     my %many = map { sprintf('X-%03d', $_) => 'x' x 1000 } 1 .. 99;
 

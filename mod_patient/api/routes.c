@@ -130,7 +130,7 @@ int api_answer(request_rec *r, struct db_t *db)
     patient_request_t *request = context_request(r);
     call_t call = {
         .r = r, .pool = r->pool, .conf = patient_conf(r->server), .db = db,
-        .has_read_all = !ap_request_has_body(r)
+        .has_read_all = !request_has_body(r)
     };
     route_match_t match;
     const char *allow;

@@ -23,7 +23,8 @@
 
 static ap_filter_rec_t *error_filter;
 
-/* What a client must have sent before it can read the whole answer. */
+/* What a client must have sent before it can read the whole answer: headers
+ * alone, too. */
 static void take_rest(request_rec *r)
 {
     if (r->connection->master != NULL) {
@@ -107,6 +108,9 @@ int reply_challenge(call_t *call, const char *flaw, json_t *body)
 int reply_empty(call_t *call, int status)
 {
     take_leave(call->r);
+    if (!call->has_read_all) {
+        take_rest(call->r);
+    }
     call->r->status = status;
     return OK;
 }

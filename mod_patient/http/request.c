@@ -111,6 +111,19 @@ static apr_status_t read_all(buffer_t *buffer, call_t *call)
     return rv;
 }
 
+/* To httpd a HEAD has none, and what its sender sent as one would be taken for
+ * the next request. */
+int request_has_body(request_rec *r)
+{
+    int header_only = r->header_only;
+    int has_body;
+
+    r->header_only = 0;
+    has_body = ap_request_has_body(r);
+    r->header_only = header_only;
+    return has_body;
+}
+
 /* Of the connection, which is the stream: past HTTP's own filter, which lets
  * nothing more through once LimitRequestBody is passed. */
 void request_discard(request_rec *r)
@@ -119,7 +132,7 @@ void request_discard(request_rec *r)
     apr_off_t seen = 0, len = 0;
     int is_end = 0;
 
-    if (!ap_request_has_body(r)) {
+    if (!request_has_body(r)) {
         return;
     }
     brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);

@@ -27,6 +27,9 @@ apr_status_t request_check_encoding(int *answer, call_t *call);
  */
 apr_status_t request_body(json_t **body, int *answer, call_t *call);
 
+/** Whether a body comes with the request, whatever its method. */
+int request_has_body(request_rec *r);
+
 /**
  * Reads what is left of the body, and throws it away, within reason.  A stream
  * of HTTP/2 whose body nobody read is reset when the request is done, and what
