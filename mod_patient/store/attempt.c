@@ -34,6 +34,7 @@ typedef struct attempt_t {
     breaker_role_e role;
     int has_asked;              /* a connection of our own got through where
                                  * mod_dbd's did not */
+    int in_vain;                /* idle ones that were not there after all */
     dberror_t error;
 } attempt_t;
 
@@ -116,11 +117,13 @@ static int learn_reason(attempt_t *attempt, const char *words)
 static void reject_made(attempt_t *attempt, const pool_made_t *made,
                         ap_dbd_t *dbd)
 {
+    db_t *db = attempt->session->db;
     MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
 
     explain(attempt, made->number, made->sqlstate, made->words);
-    shutdown((int)mysql_get_socket(mysql), SHUT_RDWR);
-    pool_leave_dbd(attempt->session->db, dbd);
+    connections_reject(db->connections, (int)mysql_get_socket(mysql),
+                       dbd->pool);
+    pool_leave_dbd(db, dbd, 0);
 }
 
 /* An open connection is ours, unless it is in doubt: then it goes back, and is
@@ -134,7 +137,7 @@ static int take_over(attempt_t *attempt, ap_dbd_t *dbd)
                                            (int)mysql_get_socket(mysql),
                                            dbd->pool);
     if (session->connection == NULL) {
-        pool_leave_dbd(session->db, dbd);
+        pool_leave_dbd(session->db, dbd, 0);
         return 0;
     }
     session->dbd = dbd;
@@ -156,6 +159,7 @@ static int ask_dbd(attempt_t *attempt, breaker_outcome_t *outcome)
 
     if (dbd != NULL) {
         outcome->took_idle = !made.is_made;
+        outcome->left_dead = made.number != 0;
         if (made.number != 0) {
             reject_made(attempt, &made, dbd);
             return 1;
@@ -172,25 +176,42 @@ static int ask_dbd(attempt_t *attempt, breaker_outcome_t *outcome)
     return 0;
 }
 
+/* Looks where the database is.  Who was promised an idle connection again and
+ * again, and finds none, has been told wrong: mod_dbd drops them itself, then.
+ * @return whether it is not to be reached */
+static int look_here(attempt_t *attempt, breaker_outcome_t *outcome)
+{
+    int has_failed = ask_dbd(attempt, outcome);
+
+    if (has_failed && attempt->role != BREAKER_MAKE_NEW) {
+        attempt->in_vain++;
+    }
+    outcome->is_closed = has_failed
+        && attempt->in_vain < attempt->session->db->max
+        && dberror_is_closed(&attempt->error);
+    return has_failed;
+}
+
 /* One attempt in a role; a failure is logged.
  * @return whether that is the end: it is open, or will not be */
 static int try_role(attempt_t *attempt)
 {
-    breaker_outcome_t outcome = { 0, 0, NULL };
-    int has_failed = 1;
+    breaker_outcome_t outcome = { 0 };
+    int has_failed = 1, is_hope;
 
     if (attempt->way.incident != NULL) {
         look_elsewhere(attempt);
     }
     else {
-        has_failed = ask_dbd(attempt, &outcome);
+        has_failed = look_here(attempt, &outcome);
     }
     outcome.error = has_failed ? &attempt->error : NULL;
-    breaker_settle(attempt->session->db->breaker, attempt->role, &outcome);
+    is_hope = breaker_settle(attempt->session->db->breaker, attempt->role,
+                             &outcome);
     if (has_failed) {
         db_log_error(&attempt->error);
     }
-    return outcome.is_open || has_failed;
+    return !is_hope;
 }
 
 /* Where to look for the database now. */

@@ -3,7 +3,9 @@
  *
  * mod_dbd makes connections one after the other, each for up to the whole
  * connect timeout.  So one thread at a time makes one; and while the database
- * is away, one tries now and then and the others are told why.  Keeps count
+ * is away, one tries now and then and the others are told why.  While it is
+ * there and only lets nobody else in, those that are open are what there is:
+ * one tries now and then, and the others wait for one of these.  Keeps count
  * of mod_dbd's idle connections to know who needs a new one.  Any thread of
  * the process may call.  No httpd in here.
  */
@@ -29,6 +31,10 @@ typedef enum {
 typedef struct breaker_outcome_t {
     int is_open;                /* there is a connection */
     int took_idle;              /* it was an idle one, dead or alive */
+    int is_closed;              /* nobody else gets in, which says nothing of
+                                 * the connections that are open */
+    int left_dead;              /* one that was made is among the idle ones,
+                                 * and no good */
     const dberror_t *error;     /* the database is not to be reached; or
                                  * NULL */
 } breaker_outcome_t;
@@ -47,12 +53,18 @@ apr_status_t breaker_create(breaker_t **breaker, const dberror_t *reason,
 breaker_role_e breaker_take(breaker_t *breaker, int elsewhere,
                             apr_time_t deadline);
 
-/** Says what came of a role other than BREAKER_TOLD. */
-void breaker_settle(breaker_t *breaker, breaker_role_e role,
-                    const breaker_outcome_t *outcome);
+/**
+ * Says what came of a role other than BREAKER_TOLD.
+ * @return 1 if there may still be a connection: ask again
+ */
+int breaker_settle(breaker_t *breaker, breaker_role_e role,
+                   const breaker_outcome_t *outcome);
 
-/** A connection went back to the idle ones. */
-void breaker_returned(breaker_t *breaker);
+/**
+ * A connection went back to the idle ones.
+ * @param was_open somebody had it, as an outcome's is_open has said
+ */
+void breaker_returned(breaker_t *breaker, int was_open);
 
 /** Why the last attempt failed; copied into pool. */
 void breaker_reason(dberror_t *error, breaker_t *breaker, apr_pool_t *pool);

@@ -95,7 +95,20 @@ connection_t *connections_lend(connections_t *connections, int fd,
     is_doubted = connection->is_doubted;
     connection->is_lent = !is_doubted;
     apr_thread_mutex_unlock(connections->mutex);
+    if (is_doubted) {
+        shutdown(fd, SHUT_RDWR);    /* for want of one of our own, perhaps */
+    }
     return is_doubted ? NULL : connection;
+}
+
+void connections_reject(connections_t *connections, int fd, apr_pool_t *life)
+{
+    connection_t *connection = find_connection(connections, fd, life);
+
+    apr_thread_mutex_lock(connections->mutex);
+    connection->is_doubted = 1;
+    apr_thread_mutex_unlock(connections->mutex);
+    shutdown(fd, SHUT_RDWR);
 }
 
 void connections_return(connections_t *connections, connection_t *connection)

@@ -32,6 +32,10 @@ apr_status_t connections_create(connections_t **connections,
 connection_t *connections_lend(connections_t *connections, int fd,
                                apr_pool_t *life);
 
+/** Shuts down one that was just made, and that the server lets nobody use:
+ * of those that are in use, that says nothing. */
+void connections_reject(connections_t *connections, int fd, apr_pool_t *life);
+
 /** It is about to go back to the pool; shut down, if it is in doubt. */
 void connections_return(connections_t *connections, connection_t *connection);
 

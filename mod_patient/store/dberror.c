@@ -255,6 +255,18 @@ dberror_verdict_e dberror_verdict(unsigned int number, const char *sqlstate)
     }
 }
 
+int dberror_is_closed(const dberror_t *error)
+{
+    const dberror_known_t *known = dberror_find_number(error->number,
+                                                       error->native);
+
+    return known == NULL
+        ? dberror_verdict(error->number, error->sqlstate)
+          == DBERROR_IS_SUSPECT
+        : known->kind == DBERROR_TURNED_AWAY
+          || known->kind == DBERROR_NOT_RESOLVED;
+}
+
 int dberror_is_clients(unsigned int number)
 {
     return number >= 2000 && number < 3000;

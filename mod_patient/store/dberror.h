@@ -61,6 +61,11 @@ typedef enum dberror_verdict_e {
 /** @param sqlstate may be NULL; judges numbers that are not known */
 dberror_verdict_e dberror_verdict(unsigned int number, const char *sqlstate);
 
+/** 1 if no new connection can be made, for a reason that says nothing of those
+ * that are open: the server lets nobody else in, or its name means nothing to
+ * the resolver. */
+int dberror_is_closed(const dberror_t *error);
+
 /** 1 if this number is the client library's own, and no server's: its words
  * are the same in every language. */
 int dberror_is_clients(unsigned int number);

@@ -61,6 +61,12 @@ static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
         pool, "SET NAMES utf8mb4, time_zone = '%s', sql_mode = "
         "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'", session_zone));
     note_refusal(mysql);
+    /* Who must change an expired password may SET things, and no more: to be
+     * found out now, not by the first request. */
+    if (made.number == 0) {
+        apr_dbd_query(dbd->driver, dbd->handle, &rows, "DO 0");
+        note_refusal(mysql);
+    }
     return OK;
 }
 
@@ -77,13 +83,13 @@ ap_dbd_t *pool_ask_dbd(pool_made_t *what, char *words, apr_size_t size,
     return dbd;
 }
 
-void pool_leave_dbd(db_t *db, ap_dbd_t *dbd)
+void pool_leave_dbd(db_t *db, ap_dbd_t *dbd, int was_open)
 {
     MYSQL *mysql = apr_dbd_native_handle(dbd->driver, dbd->handle);
 
     connect_set_timeout(mysql, POOL_PING_TIMEOUT);
     dbd_close(db->s, dbd);
-    breaker_returned(db->breaker);
+    breaker_returned(db->breaker, was_open);
 }
 
 void db_find_functions(void)
@@ -261,7 +267,7 @@ void pool_give_back(db_session_t *session)
 
     apr_pool_destroy(session->pool);
     connections_return(db->connections, session->connection);
-    pool_leave_dbd(db, session->dbd);
+    pool_leave_dbd(db, session->dbd, 1);
     leave_gate(db);
 }
 

@@ -87,7 +87,7 @@ int pool_declined(db_session_t *session, int is_new);
 ap_dbd_t *pool_ask_dbd(pool_made_t *made, char *words, apr_size_t size,
                        db_t *db, apr_pool_t *pool);
 
-/** Gives a connection back to mod_dbd. */
-void pool_leave_dbd(db_t *db, ap_dbd_t *dbd);
+/** Gives a connection back to mod_dbd. @param was_open it was lent */
+void pool_leave_dbd(db_t *db, ap_dbd_t *dbd, int was_open);
 
 #endif

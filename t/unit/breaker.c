@@ -31,7 +31,9 @@ static breaker_t *make_breaker(void)
 static void settle(breaker_t *breaker, breaker_role_e role, int is_open,
                    int took_idle)
 {
-    breaker_outcome_t outcome = { is_open, took_idle, NULL };
+    breaker_outcome_t outcome = {
+        .is_open = is_open, .took_idle = took_idle
+    };
 
     breaker_settle(breaker, role, &outcome);
 }
@@ -39,7 +41,7 @@ static void settle(breaker_t *breaker, breaker_role_e role, int is_open,
 static void fail(breaker_t *breaker, breaker_role_e role, const char *words)
 {
     dberror_t error;
-    breaker_outcome_t outcome = { 0, 0, &error };
+    breaker_outcome_t outcome = { .error = &error };
 
     dberror_parse(&error, words, "db.example", 3306, pool);
     breaker_settle(breaker, role, &outcome);
@@ -52,7 +54,7 @@ static void test_counting(void)
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
            "the first to ask makes a connection");
     settle(breaker, BREAKER_MAKE_NEW, 1, 0);
-    breaker_returned(breaker);
+    breaker_returned(breaker, 1);
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_USE_IDLE,
            "one that was returned is used again");
     settle(breaker, BREAKER_USE_IDLE, 1, 1);
@@ -61,7 +63,7 @@ static void test_counting(void)
     tap_is(breaker_take(breaker, 0, vitals_now()), BREAKER_TOLD,
            "who has no time left is told");
     settle(breaker, BREAKER_MAKE_NEW, 1, 0);
-    breaker_returned(breaker);
+    breaker_returned(breaker, 1);
     settle(breaker, breaker_take(breaker, 0, soon()), 0, 1);
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
            "an idle one that was dead is counted out");
@@ -72,7 +74,7 @@ static void test_swap(void)
     breaker_t *breaker = make_breaker();
 
     settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
-    breaker_returned(breaker);
+    breaker_returned(breaker, 1);
     /* Reserved an idle one, but another thread was faster and took it. */
     settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_USE_IDLE,
@@ -105,11 +107,11 @@ static void test_probing(void)
     apr_time_t end;
 
     settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
-    breaker_returned(breaker);
+    breaker_returned(breaker, 1);
     settle(breaker, breaker_take(breaker, 0, soon()), 1, 1);
     fail(breaker, breaker_take(breaker, 0, soon()),
          "Can't connect to server on 'db.example' (111)");
-    breaker_returned(breaker);
+    breaker_returned(breaker, 1);
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_TOLD,
            "an idle connection is not trusted while the database is away");
     for (end = soon(); role == BREAKER_TOLD && vitals_now() < end; ) {
@@ -123,6 +125,85 @@ static void test_probing(void)
            "when it lives, everybody may ask again");
 }
 
+/* Nobody else gets in, and a connection that was made may be left behind. */
+static int find_closed(breaker_t *breaker, breaker_role_e role, int left_dead)
+{
+    dberror_t error;
+    breaker_outcome_t outcome = {
+        .is_closed = 1, .left_dead = left_dead, .error = &error
+    };
+
+    dberror_parse(&error, "Too many connections", "db.example", 3306, pool);
+    if (left_dead) {
+        breaker_returned(breaker, 0);
+    }
+    return breaker_settle(breaker, role, &outcome);
+}
+
+static void test_closed(void)
+{
+    breaker_t *breaker = make_breaker();
+    breaker_role_e role;
+
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    role = breaker_take(breaker, 0, soon());
+    tap_is(find_closed(breaker, role, 0), 1,
+           "nobody else gets in: there is hope while a connection is open");
+    tap_is(breaker_take(breaker, 0, vitals_now() + 1000), BREAKER_TOLD,
+           "nobody tries again at once");
+    breaker_returned(breaker, 1);
+    role = breaker_take(breaker, 0, soon());
+    tap_is(role, BREAKER_USE_IDLE, "one that comes back is used");
+    settle(breaker, role, 1, 1);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "after a while, one thread tries again");
+    breaker_returned(breaker, 1);
+    tap_is(find_closed(breaker, BREAKER_MAKE_NEW, 0), 1,
+           "which may have come back meanwhile");
+    role = breaker_take(breaker, 0, soon());
+    settle(breaker, role, 0, 1);
+    role = breaker_take(breaker, 0, soon());
+    tap_is(role, BREAKER_MAKE_NEW, "but if it has died");
+    tap_is(find_closed(breaker, role, 0), 0, "there is none");
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_TOLD,
+           "and others are told");
+}
+
+static void test_closed_to_made(void)
+{
+    breaker_t *breaker = make_breaker();
+    breaker_role_e role = breaker_take(breaker, 0, soon());
+
+    tap_is(find_closed(breaker, role, 1), 0,
+           "one that was made and is no good gives no hope");
+
+    breaker = make_breaker();
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    role = breaker_take(breaker, 0, soon());
+    tap_is(find_closed(breaker, role, 1), 1,
+           "nor does it take the hope of another one");
+    settle(breaker, breaker_take(breaker, 0, soon()), 0, 1);
+    tap_is(breaker_take(breaker, 0, vitals_now() + 1000), BREAKER_TOLD,
+           "which is waited for when the dead one is gone");
+}
+
+/* Two threads that take each other's connection are counted right, whoever
+ * says so first. */
+static void test_cross(void)
+{
+    breaker_t *breaker = make_breaker();
+
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW, "one makes");
+    breaker_returned(breaker, 1);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_USE_IDLE,
+           "another one has reserved what came back");
+    settle(breaker, BREAKER_MAKE_NEW, 1, 1);
+    settle(breaker, BREAKER_USE_IDLE, 1, 0);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "each took the other's, and none is left");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -131,6 +212,9 @@ int main(void)
     test_swap();
     test_breaking();
     test_probing();
+    test_closed();
+    test_closed_to_made();
+    test_cross();
     apr_pool_destroy(pool);
     apr_terminate();
     return tap_done();
