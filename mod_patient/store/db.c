@@ -11,6 +11,7 @@
 
 #include "datetime.h"
 #include "store/dberror.h"
+#include "store/doubt.h"
 #include "store/misfit.h"
 #include "store/pool.h"
 #include "store/refusal.h"
@@ -150,20 +151,6 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
     }
 }
 
-/* Ends what a lost connection may still be doing over there. */
-static void kill_thread(db_t *db, unsigned long thread, apr_pool_t *pool)
-{
-    db_session_t session;
-    int rows;
-
-    if (pool_borrow(&session, db, pool) != APR_SUCCESS) {
-        return;
-    }
-    apr_dbd_query(session.dbd->driver, session.dbd->handle, &rows,
-                  apr_psprintf(session.pool, "KILL CONNECTION %lu", thread));
-    pool_give_back(&session);
-}
-
 /* A write, and how far it got on one connection. */
 typedef struct write_t {
     const db_statement_t *statement;
@@ -231,10 +218,9 @@ apr_status_t db_write(db_t *db, const db_statement_t *statement,
         pool_give_back(&session);
         write.number++;
     } while (write.again);
-    /* A server that only took too long still works on it; one that hung up
-     * does not. */
-    if (rv == APR_INCOMPLETE && vitals_now() - start >= POOL_READ_TIMEOUT) {
-        kill_thread(db, thread, pool);
+    if (rv == APR_INCOMPLETE
+        && doubt_end(db, statement, thread, pool) != APR_SUCCESS) {
+        return APR_EGENERAL;
     }
     return rv;
 }

@@ -86,7 +86,8 @@ typedef struct db_written_t {
  *         (see misfit.h);
  *         APR_INCOMPLETE: the connection was lost in between, so that nobody
  *         knows yet: look whether it is there; the statement does not run any
- *         more; anything else: nothing was written (logged)
+ *         more; anything else: nothing was written, or the database is away
+ *         for too long to know (logged)
  */
 apr_status_t db_write(db_t *db, const db_statement_t *statement,
                       const void **args, db_written_t *written,

@@ -6,10 +6,6 @@
 #include "incident_impact.h"
 #include "store/db.h"
 
-/* How long a write whose outcome is not known waits for the database, to
- * look whether it is there. */
-#define DOUBT_PATIENCE apr_time_from_sec(5)
-
 #define POST_COLUMNS \
     "p.id, p.user_id, p.title, p.content, CAST(p.created_at AS CHAR), " \
     "CAST(p.updated_at AS CHAR), u.id, u.email, u.name"
@@ -198,12 +194,10 @@ static apr_status_t find_written(post_t *post, struct db_t *db,
                                  apr_int64_t now, apr_pool_t *pool)
 {
     const void *args[] = { &post->user_id, &now, post->title, post->content };
-    apr_status_t rv = db_await(db, DOUBT_PATIENCE, pool);
+    apr_status_t rv;
 
-    if (rv == APR_SUCCESS) {
-        post->id = 0;
-        rv = db_read(db, &select_written, args, take_id, &post->id, pool);
-    }
+    post->id = 0;
+    rv = db_read(db, &select_written, args, take_id, &post->id, pool);
     return rv == APR_SUCCESS && post->id == 0 ? APR_EGENERAL : rv;
 }
 
@@ -237,7 +231,7 @@ apr_status_t post_delete(struct db_t *db, apr_int64_t id, apr_int64_t user_id,
     apr_status_t rv = db_write(db, &delete_post, args, &written, pool);
 
     in_doubt = rv == APR_INCOMPLETE;
-    if (in_doubt && db_await(db, DOUBT_PATIENCE, pool) == APR_SUCCESS) {
+    if (in_doubt) {
         rv = db_write(db, &delete_post, args, &written, pool);
     }
     if (rv != APR_SUCCESS) {
