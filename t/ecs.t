@@ -4,6 +4,7 @@
 # left. t/node/ecs.js resolves and compares.
 
 use Patient;
+use File::Find ();
 use File::Temp ();
 use JSON::PP ();
 use POSIX ();
@@ -328,6 +329,28 @@ subtest 'its filters count real failures, and nothing else' => sub {
             'and nothing else');
     }
     cmp_ok(scalar @{ $first{well} }, '>=', 3, 'a healthy server said much');
+};
+
+# What the sources can say of an error, and httpd of itself.
+subtest 'no type of an error is counted by the original\'s filter alone' => sub {
+    my %types = (HTTPD => 1);
+    File::Find::find({ no_chdir => 1, wanted => sub {
+        $types{$_} = 1 for -f && /(?:\.[chs]+|patientctl)\z/
+            ? Patient::Server::slurp($_)
+                =~ /(["'])([A-Z][A-Z ]* (?:ERROR|CRITICAL))\1/g : ();
+    } }, "$root/mod_patient", "$root/conf");
+    my @types = sort grep { length > 1 } keys %types;
+    open my $file, '>', "$dir/types" or die "$dir/types: $!\n";
+    print $file map { qq({"level":"error","type":"$_"}\n) } @types;
+    close $file or die "$dir/types: $!\n";
+    my $matches = node('ecs.js', "$root/conf/ecs/patient.yaml",
+        JSON::PP->new->encode({ least => \%LEAST }), "$dir/types")
+        ->{least}{matches};
+    my %counted = map { $types[$_] => 1 }
+        map { @{ $matches->{$_} } } grep { $_ ne 'PageFilter' } keys %$matches;
+
+    cmp_ok(scalar @types, '>', 10, "there are some: @types");
+    is(join(', ', grep { !$counted{$_} } @types), '', 'all are');
 };
 
 subtest 'each filter has its alarm, and the topic hears of all' => sub {
