@@ -67,14 +67,14 @@ static void update(incident_t *incident, const board_sums_t *board)
     incident->during.felt = apr_atomic_read64(&incident->felt);
 }
 
-/* Whether a line of the log tells of it that came of nothing else: who wrote it
- * has felt it. Old tokens expire, and queries are slow, without it, too. */
+/* Whether a line of the log tells of it where it is not requests that meet it:
+ * who wrote it has felt it. Of requests, each is known by itself. */
 static int is_told(incident_t *incident)
 {
     chaos_fault_e fault = incident_scenario(incident)->fault;
 
     return apr_atomic_read64(&incident->told) != 0
-        && fault != CHAOS_FAULT_LIFETIME && fault != CHAOS_FAULT_LIST;
+        && (fault == CHAOS_FAULT_NONE || fault == CHAOS_FAULT_POOL);
 }
 
 /* Whether it was felt so far. @param why set if not */
