@@ -14,6 +14,10 @@
 #include "incident_impact.h"
 #include "store/connect.h"
 #include "store/dberror.h"
+#include "vitals.h"
+
+/* How long mod_dbd takes at most (connect-timeout in the option file). */
+#define CONNECT_TIMEOUT apr_time_from_sec(2)
 
 /* How long finding out by ourselves why mod_dbd got nowhere may take. The
  * server has just answered. */
@@ -30,6 +34,7 @@ typedef struct way_t {
 /* What is being tried, and what came of it. */
 typedef struct attempt_t {
     db_session_t *session;
+    apr_time_t deadline;
     way_t way;
     breaker_role_e role;
     int has_asked;              /* a connection of our own got through where
@@ -176,12 +181,25 @@ static int ask_dbd(attempt_t *attempt, breaker_outcome_t *outcome)
     return 0;
 }
 
+/* mod_dbd takes its time to connect, whoever has how much of it left: who is in
+ * a hurry tries without it, first.
+ * @return whether it is too late, error being set */
+static int is_too_late(attempt_t *attempt)
+{
+    apr_interval_time_t left = attempt->deadline - vitals_now();
+    MYSQL *mysql;
+
+    return attempt->role == BREAKER_MAKE_NEW && left < CONNECT_TIMEOUT
+        && connect_open(&mysql, &attempt->error, NULL, 0, left,
+                        attempt->session->pool) != APR_SUCCESS;
+}
+
 /* Looks where the database is.  Who was promised an idle connection again and
  * again, and finds none, has been told wrong: mod_dbd drops them itself, then.
  * @return whether it is not to be reached */
 static int look_here(attempt_t *attempt, breaker_outcome_t *outcome)
 {
-    int has_failed = ask_dbd(attempt, outcome);
+    int has_failed = is_too_late(attempt) || ask_dbd(attempt, outcome);
 
     if (has_failed && attempt->role != BREAKER_MAKE_NEW) {
         attempt->in_vain++;
@@ -237,7 +255,7 @@ static int place_of(const way_t *way)
 apr_status_t attempt_open(db_session_t *session, db_t *db,
                           apr_time_t deadline)
 {
-    attempt_t attempt = { .session = session };
+    attempt_t attempt = { .session = session, .deadline = deadline };
     dberror_t error;
 
     session->db = db;
