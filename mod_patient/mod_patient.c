@@ -39,6 +39,7 @@
 #include "status.h"
 #include "store/db.h"
 #include "store/schema.h"
+#include "store/twins.h"
 #include "succession.h"
 #include "task.h"
 #include "ward.h"
@@ -207,7 +208,8 @@ static int open_shared(apr_pool_t *pconf, apr_pool_t *plog,
         || (rv = incident_open(s)) != APR_SUCCESS
         || (rv = drain_open(s, pconf)) != APR_SUCCESS
         || (rv = emf_open(s)) != APR_SUCCESS
-        || (rv = schema_open(s)) != APR_SUCCESS) {
+        || (rv = schema_open(s)) != APR_SUCCESS
+        || (rv = twins_open(s)) != APR_SUCCESS) {
         return refuse_start(apr_psprintf(ptemp, "no shared memory: %pm",
                                          &rv));
     }

@@ -218,6 +218,7 @@ apr_status_t db_write(db_t *db, const db_statement_t *statement,
         pool_give_back(&session);
         write.number++;
     } while (write.again);
+    written->was_slow = vitals_now() - start >= POOL_READ_TIMEOUT;
     if (rv == APR_INCOMPLETE
         && doubt_end(db, statement, thread, pool) != APR_SUCCESS) {
         return APR_EGENERAL;

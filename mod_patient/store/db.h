@@ -76,6 +76,8 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
 typedef struct db_written_t {
     int rows;
     apr_int64_t insert_id;
+    int was_slow;               /* the server was waited for in vain: to try
+                                 * again takes as long */
 } db_written_t;
 
 /**

@@ -141,7 +141,8 @@ static void explain(dberror_t *error, const dberror_known_t *known,
         error->code = known->code;
         error->message = error->native;
     }
-    error->is_connection = known->kind != DBERROR_FAILED;
+    error->is_connection = known->kind != DBERROR_FAILED
+                           && known->kind != DBERROR_VICTIM;
     error->hint = dberror_find_hint(known->number, error->native);
 }
 
@@ -156,12 +157,11 @@ static const char *unknown_code(unsigned int number, apr_pool_t *pool)
 /* By the class of its state: no number tells. */
 static void explain_unknown(dberror_t *error)
 {
-    int is_denied = strncmp(error->sqlstate, "28", 2) == 0;
-
-    error->is_connection = is_denied
-                           || strncmp(error->sqlstate, "08", 2) == 0;
-    error->name = is_denied ? DENIED_ERROR
-                : error->is_connection ? CONNECTION_ERROR : DATABASE_ERROR;
+    error->is_connection = dberror_verdict(error->number, error->sqlstate)
+                           != DBERROR_IS_GOOD;
+    error->name = strncmp(error->sqlstate, "28", 2) == 0 ? DENIED_ERROR
+        : strncmp(error->sqlstate, "08", 2) == 0 ? CONNECTION_ERROR
+        : DATABASE_ERROR;
 }
 
 static void fill(dberror_t *error, const char *native, const char *host,
@@ -247,6 +247,8 @@ dberror_verdict_e dberror_verdict(unsigned int number, const char *sqlstate)
     case DBERROR_FAILED:
     case DBERROR_USED_UP:
         return DBERROR_IS_GOOD;
+    case DBERROR_VICTIM:
+        return DBERROR_IS_VICTIM;
     case DBERROR_DECLINED:
     case DBERROR_TURNED_AWAY:
         return DBERROR_IS_SUSPECT;

@@ -52,6 +52,8 @@ void dberror_parse(dberror_t *error, const char *native, const char *host,
 /** What a failed statement says of the connection that it ran on. */
 typedef enum dberror_verdict_e {
     DBERROR_IS_GOOD,            /* nothing: it is the statement's failure */
+    DBERROR_IS_VICTIM,          /* nothing, and it is no failure: others were
+                                 * in its way, and it is undone */
     DBERROR_IS_SUSPECT,         /* the server refused, and has done nothing;
                                  * over a new connection it may not */
     DBERROR_IS_LOST             /* it is gone; nobody knows what the server

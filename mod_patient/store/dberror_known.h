@@ -25,6 +25,10 @@ typedef enum dberror_kind_e {
                              * this connection; it has done nothing */
     DBERROR_USED_UP,        /* the server has nothing left of what it takes;
                              * another connection gets none either */
+    DBERROR_VICTIM,         /* undone, because of what others did at the same
+                             * time */
+    DBERROR_UNSURE,         /* the server does not know itself whether it is
+                             * done */
     DBERROR_FAILED          /* the statement is at fault, or its rows are */
 } dberror_kind_e;
 

@@ -5,6 +5,7 @@
 
 #include "incident_impact.h"
 #include "store/db.h"
+#include "store/twins.h"
 
 #define POST_COLUMNS \
     "p.id, p.user_id, p.title, p.content, CAST(p.created_at AS CHAR), " \
@@ -68,7 +69,7 @@ static const db_statement_t select_written = {
     "AND CAST(CONVERT(title USING utf8mb4) AS BINARY) = CAST(%s AS BINARY) "
     "AND CAST(CONVERT(content USING utf8mb4) AS BINARY) "
     "<=> CAST(%s AS BINARY) "
-    "ORDER BY id DESC LIMIT 1"
+    "ORDER BY id LIMIT 1000"
 };
 
 static const db_statement_t delete_post = {
@@ -100,7 +101,7 @@ static void take_post(void *baton, const db_row_t *row)
 
 static void take_id(void *baton, const db_row_t *row)
 {
-    *(apr_int64_t *)baton = db_int(row, 0);
+    *(apr_int64_t *)apr_array_push(baton) = db_int(row, 0);
 }
 
 typedef struct author_t {
@@ -188,44 +189,82 @@ apr_status_t post_find(post_t **post, struct db_t *db, apr_int64_t id,
     return APR_SUCCESS;
 }
 
-/* The connection was lost while the row was written.  The same user's same
- * words of the same second are taken for it. */
-static apr_status_t find_written(post_t *post, struct db_t *db,
-                                 apr_int64_t now, apr_pool_t *pool)
+/* A post that is being written. */
+typedef struct writing_t {
+    post_t *post;
+    apr_int64_t now;            /* seconds */
+    twin_t twin;
+    db_written_t written;
+} writing_t;
+
+/* The connection was lost while the row was written: it has the same user's
+ * same words of the same second, and nobody else has written it.
+ * @return APR_NOTFOUND: it is not written */
+static apr_status_t find_written(writing_t *writing, struct db_t *db,
+                                 apr_pool_t *pool)
 {
-    const void *args[] = { &post->user_id, &now, post->title, post->content };
+    post_t *post = writing->post;
+    const void *args[] = {
+        &post->user_id, &writing->now, post->title, post->content
+    };
+    apr_array_header_t *rows = apr_array_make(pool, 1, sizeof(apr_int64_t));
+    apr_status_t rv;
+    int tries = 0;
+
+    twins_doubt(&writing->twin);
+    twins_await(&writing->twin);
+    do {
+        apr_array_clear(rows);
+        rv = db_read(db, &select_written, args, take_id, rows, pool);
+    } while (rv == APR_SUCCESS && twins_await(&writing->twin) && ++tries < 3);
+    post->id = rv == APR_SUCCESS ? twins_choose(&writing->twin, rows) : 0;
+    return rv == APR_SUCCESS && post->id == 0 ? APR_NOTFOUND : rv;
+}
+
+/* @return APR_INCOMPLETE: it was sent, and is certainly not written */
+static apr_status_t write_post(writing_t *writing, struct db_t *db,
+                               apr_pool_t *pool)
+{
+    post_t *post = writing->post;
+    const void *args[] = {
+        post->title, post->content, &writing->now, &writing->now,
+        &post->user_id
+    };
     apr_status_t rv;
 
-    post->id = 0;
-    rv = db_read(db, &select_written, args, take_id, &post->id, pool);
-    return rv == APR_SUCCESS && post->id == 0 ? APR_EGENERAL : rv;
+    writing->now = apr_time_sec(apr_time_now());
+    post->created_at = post->updated_at = apr_time_from_sec(writing->now);
+    twins_begin(&writing->twin, post->user_id, writing->now, post->title,
+                post->content);
+    rv = db_write(db, &insert_post, args, &writing->written, pool);
+    if (rv == APR_INCOMPLETE) {
+        rv = find_written(writing, db, pool);
+        rv = rv == APR_NOTFOUND ? APR_INCOMPLETE : rv;
+    }
+    else if (rv == APR_SUCCESS) {
+        post->id = writing->written.insert_id;
+        rv = writing->written.rows > 0 ? APR_SUCCESS : APR_NOTFOUND;
+    }
+    twins_end(&writing->twin, rv == APR_SUCCESS ? post->id : 0);
+    return rv;
 }
 
 apr_status_t post_create(post_t *post, struct db_t *db, apr_pool_t *pool)
 {
-    apr_int64_t now = apr_time_sec(apr_time_now());
-    const void *args[] = {
-        post->title, post->content, &now, &now, &post->user_id
-    };
-    db_written_t written;
-    apr_status_t rv = db_write(db, &insert_post, args, &written, pool);
+    writing_t writing = { .post = post };
+    apr_status_t rv = write_post(&writing, db, pool);
 
-    post->created_at = post->updated_at = apr_time_from_sec(now);
-    if (rv == APR_INCOMPLETE) {
-        return find_written(post, db, now, pool);
+    if (rv == APR_INCOMPLETE && !writing.written.was_slow) {
+        rv = write_post(&writing, db, pool);
     }
-    if (rv == APR_SUCCESS) {
-        post->id = written.insert_id;
-        return written.rows > 0 ? APR_SUCCESS : APR_NOTFOUND;
-    }
-    return rv;
+    return rv == APR_INCOMPLETE ? APR_EGENERAL : rv;
 }
 
 apr_status_t post_delete(struct db_t *db, apr_int64_t id, apr_int64_t user_id,
                          apr_pool_t *pool)
 {
     const void *args[] = { &id, &user_id };
-    db_written_t written = { 0, 0 };
+    db_written_t written = { 0 };
     post_t *post;
     int in_doubt;
     apr_status_t rv = db_write(db, &delete_post, args, &written, pool);

@@ -118,7 +118,7 @@ static apr_status_t judge_answer(int *again, const answer_t *answer,
         : refusal_judge(session, (int)answer->number);
 
     *again = 0;
-    if (verdict == DBERROR_IS_GOOD && answer->number != ERROR_NO_TABLE
+    if (verdict < DBERROR_IS_SUSPECT && answer->number != ERROR_NO_TABLE
         && answer->number != ERROR_NO_COLUMN) {
         return APR_SUCCESS;     /* it answers, if not to this question */
     }

@@ -42,6 +42,9 @@ int refusal_is_worth_another(db_session_t *session, int number, int attempt,
         pool_lost(session);
         again = is_harmless && attempt == 0;
         break;
+    case DBERROR_IS_VICTIM:
+        again = attempt == 0;
+        break;
     case DBERROR_IS_SUSPECT:
         again = pool_declined(session, attempt > 0);
         break;

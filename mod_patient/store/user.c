@@ -59,7 +59,8 @@ apr_status_t user_find_by_email(user_t **user, struct db_t *db,
 }
 
 /* The connection was lost while the row was written: a hash has a salt of its
- * own, so the row is ours exactly if its hash is. */
+ * own, so the row is ours exactly if its hash is. @return APR_NOTFOUND: it is
+ * not written */
 static apr_status_t find_written(user_t *user, struct db_t *db,
                                  apr_pool_t *pool)
 {
@@ -75,18 +76,30 @@ static apr_status_t find_written(user_t *user, struct db_t *db,
     return rv;
 }
 
-apr_status_t user_create(user_t *user, struct db_t *db, apr_pool_t *pool)
+/* @return APR_NOTFOUND: it was sent, and is certainly not written */
+static apr_status_t write_user(db_written_t *written, user_t *user,
+                               struct db_t *db, apr_pool_t *pool)
 {
     apr_int64_t now = apr_time_sec(apr_time_now());
     const void *args[] = {
         user->email, user->password, user->name, &now, &now
     };
-    db_written_t written;
-    apr_status_t rv = db_write(db, &insert_user, args, &written, pool);
+    apr_status_t rv = db_write(db, &insert_user, args, written, pool);
 
     user->created_at = user->updated_at = apr_time_from_sec(now);
     if (rv == APR_SUCCESS) {
-        user->id = written.insert_id;
+        user->id = written->insert_id;
     }
     return rv == APR_INCOMPLETE ? find_written(user, db, pool) : rv;
+}
+
+apr_status_t user_create(user_t *user, struct db_t *db, apr_pool_t *pool)
+{
+    db_written_t written;
+    apr_status_t rv = write_user(&written, user, db, pool);
+
+    if (rv == APR_NOTFOUND && !written.was_slow) {
+        rv = write_user(&written, user, db, pool);
+    }
+    return rv == APR_NOTFOUND ? APR_EGENERAL : rv;
 }

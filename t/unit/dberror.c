@@ -115,8 +115,9 @@ static const failure_t statements[] = {
       "SequelizeDatabaseError", "ER_LOCK_WAIT_TIMEOUT", NULL },
     { 2008, "Client run out of memory",
       "SequelizeDatabaseError", "CR_OUT_OF_MEMORY", NULL },
-    { 1999, "Something new", "SequelizeDatabaseError", "ER_1999", NULL },
-    { 2999, "Something new", "SequelizeDatabaseError", "CR_2999", NULL },
+    { 1213, "Deadlock found when trying to get lock; try restarting "
+            "transaction",
+      "SequelizeDatabaseError", "ER_LOCK_DEADLOCK", NULL },
     { 0, "", "SequelizeDatabaseError", "UNKNOWN", NULL }
 };
 
@@ -218,6 +219,9 @@ static void test_verdicts(void)
         { 9999, "HY000", DBERROR_IS_SUSPECT },
         { 9999, NULL, DBERROR_IS_SUSPECT },
         { 0, NULL, DBERROR_IS_GOOD }, { 1062, NULL, DBERROR_IS_GOOD },
+        { 1213, "40001", DBERROR_IS_VICTIM },
+        { 3101, NULL, DBERROR_IS_VICTIM }, { 1180, NULL, DBERROR_IS_LOST },
+        { 3100, NULL, DBERROR_IS_SUSPECT }, { 3989, NULL, DBERROR_IS_SUSPECT },
         { 1205, NULL, DBERROR_IS_GOOD }, { 1461, NULL, DBERROR_IS_GOOD },
         { 1146, NULL, DBERROR_IS_GOOD }, { 9999, "22001", DBERROR_IS_GOOD },
         { 9999, "23000", DBERROR_IS_GOOD }
