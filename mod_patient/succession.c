@@ -13,8 +13,14 @@
 #include <unixd.h>
 
 #include "board.h"
+#include "vitals.h"
 
 #define PLACES_MAX 1024
+
+/* So long a child may take to hear of a restart, and so long its clients to
+ * read what no thread writes any more. */
+#define HEAR_PATIENCE apr_time_from_sec(10)
+#define READ_PATIENCE apr_time_from_sec(60)
 
 /* @return the place of the oldest child, or -1: of those that were told to
  * finish just now none goes, for most are about to */
@@ -66,6 +72,15 @@ static int count_threads(void)
         ? threads : 0;
 }
 
+/* An answer that is read slowly has no thread.  The counts are as old as the
+ * child's last look at them. */
+static int is_read(int child)
+{
+    const process_score *process = &ap_scoreboard_image->parent[child];
+
+    return process->connections > process->keep_alive;
+}
+
 static int is_serving(int child)
 {
     int threads = count_threads(), i;
@@ -84,7 +99,11 @@ static int is_serving(int child)
 
 int succession_end_left_behind(void)
 {
-    static pid_t behind[PLACES_MAX];
+    static struct {
+        pid_t pid;
+        apr_time_t since;
+    } behind[PLACES_MAX];
+    apr_time_t now = vitals_now();
     ap_generation_t newest;
     int places, i, ended = 0;
 
@@ -99,10 +118,15 @@ int succession_end_left_behind(void)
         pid_t pid = child->pid != 0 && !child->quiescing
             && child->generation != newest ? child->pid : 0;
 
-        if (pid != 0 && behind[i] == pid && !is_serving(i)) {
+        if (pid != behind[i].pid) {
+            behind[i].pid = pid;
+            behind[i].since = now;
+        }
+        else if (pid != 0 && !is_serving(i)
+                 && now - behind[i].since >= (is_read(i) ? READ_PATIENCE
+                                                         : HEAR_PATIENCE)) {
             ended += end(pid);
         }
-        behind[i] = pid;
     }
     return ended;
 }

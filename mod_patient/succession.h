@@ -24,9 +24,10 @@ int succession_make_room(void);
 
 /**
  * Ends children that a restart has left behind: such as belong to an earlier
- * generation and take new connections all the same, seen by two calls in a
- * row, at a moment when they serve nobody.  In the parent, in monitor, which
- * httpd calls every ten seconds.
+ * generation and take new connections all the same, ten seconds after they
+ * were first seen to, at a moment when they serve nobody.  In the parent, in
+ * monitor, which httpd calls every ten seconds, and sooner while many children
+ * end.
  * @return how many ended
  */
 int succession_end_left_behind(void);

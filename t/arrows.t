@@ -43,7 +43,7 @@ my %MAY = (
     'grant'    => 'cgroup vitals', 'metadata' => 'grant upstream vitals',
     'auth'     => '', 'chaos'   => '', 'gate'   => '', 'cgroup' => '',
     'datetime' => '',
-    'succession' => 'board',
+    'succession' => 'board vitals',
     'shared'   => '', 'ratelimit' => '', 'version' => '', 'vitals' => '',
     # The tool links the rooms' files that know no httpd; which those are is
     # looked at below.
