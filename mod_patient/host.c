@@ -27,19 +27,25 @@
 /* This child's, whichever run fills it. */
 static cache_t *cache;
 
-/* Threads of all runs that there can be at once, beside one for each
- * connection and those that compute. */
+/* Threads of all runs that there can be at once, beside those that crowd
+ * before the pool and those that compute. */
 #define RUNNERS 9
+
+/* Who crowds, unless told otherwise: as many, in a one-shot, or one for each
+ * connection. */
+#define CROWD 100
 
 apr_status_t host_start(const struct db_t *db, apr_pool_t *pchild)
 {
     apr_status_t rv = upstream_start();
+    int crowd;
 
     if (rv == APR_SUCCESS) {
         rv = cache_create(&cache, pchild);
     }
     if (rv == APR_SUCCESS && db != NULL) {
-        rv = standby_open(RUNNERS + db_max(db), (int)ceil(grant_cpus()) + 1,
+        crowd = db_max(db) > CROWD ? db_max(db) : CROWD;
+        rv = standby_open(RUNNERS + crowd, (int)ceil(grant_cpus()) + 1,
                           pchild);
     }
     return rv;

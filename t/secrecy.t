@@ -62,8 +62,10 @@ sub changes ($when, $before, $now) {
         (map { "$when not: $_" } grep { !$now{$_} } @$before));
 }
 
-# A size as marks: those of like sizes are alike.
-sub size_marks ($size) { return map { 'over ' . 8 * $_ } 0 .. $size / 8 }
+# The size of an answer, but for its evidence: figures of symptoms.
+sub size_mark ($answer) {
+    return length($answer->body =~ s/"evidence":(\{(?:[^{}]|(?1))*\})//r);
+}
 
 # One incident from its beginning to its end, and what there was to see.
 sub suffer ($name, $block) {
@@ -85,7 +87,7 @@ sub suffer ($name, $block) {
             changes(late => \@before, \@second),
             changes(after => \@before, \@after),
             read_log($patient, $log)],
-        told => [size_marks(length $answer->body)],
+        told => [size_mark($answer)],
         symptoms => [map { "$_->{type}" . ($_->{status} // '') . ' '
             . ($_->{path} // '') } $patient->log->since($log)],
     };
@@ -126,6 +128,19 @@ subtest 'and who has the symptoms does' => sub {
     my $right = right_guesses(by('symptoms'));
 
     cmp_ok($right, '>=', FAR_MORE, "right: $right of " . @cases);
+};
+
+subtest 'a crowd of one-shots needs no thread that was not there' => sub {
+    my $threads = sub { join "\n", sort grep { / threads? / } look($patient) };
+    my $before = $threads->();
+    my $crowd = $patient->connection;
+
+    $crowd->send($crowd->compose(POST => '/api/chaos/pool-exhaustion',
+        json => { hold_s => 2, acquire_ms => 4000 }));
+    ok(wait_until(sub { $patient->ask(GET => '/api/metrics')
+        ->json->{pool}{waiting} >= 60 }), 'it is there');
+    is($threads->(), $before, 'the threads are those of before');
+    is($crowd->read('POST')->status, 200, 'it happened');
 };
 
 # The marks that come with one scenario more than with others.

@@ -29,7 +29,7 @@ sub crowd () {
 
     return $pid if $pid;
     $patient->ask(POST => '/api/chaos/pool-exhaustion', json => {
-        attempts => 100, hold_s => 20, acquire_ms => 60_000 });
+        attempts => 200, hold_s => 20, acquire_ms => 60_000 });
     POSIX::_exit(0);
 }
 
