@@ -167,7 +167,7 @@ static void make_room(void)
     }
 }
 
-/* Every ten seconds, in the parent. */
+/* Every ten seconds or sooner, in the parent. */
 static int look_after(apr_pool_t *p, server_rec *s)
 {
     event_t event;
@@ -342,14 +342,34 @@ static const char *handler_of(request_rec *r)
 static int note_ours(request_rec *r)
 {
     const char *name = is_patient(r) ? handler_of(r) : NULL;
+    int is_ours = name != NULL && strcmp(name, PATIENT_HANDLER) == 0;
 
-    if (name != NULL && strcmp(name, PATIENT_HANDLER) == 0) {
+    if (is_ours) {
         apr_table_setn(r->notes, NOTE_OURS, "1");
-        if (ap_is_initial_req(r)) {
-            transaction_begin(r, api_is_operators(r));
-        }
+    }
+    if (is_patient(r) && ap_is_initial_req(r)) {
+        context_request(r)->is_elsewhere = !is_ours;
+        transaction_begin(r, is_ours && api_is_operators(r));
     }
     return DECLINED;
+}
+
+/* What httpd refuses by itself, too long or malformed, does not get there. */
+static void begin_early(request_rec *r)
+{
+    if (!context_request(r)->is_known) {
+        transaction_begin(r, api_is_operators(r));
+    }
+}
+
+/* Nor shall httpd look whether a file's name could be so long. */
+static int name_no_file(request_rec *r)
+{
+    if (apr_table_get(r->notes, NOTE_OURS) == NULL) {
+        return DECLINED;
+    }
+    r->filename = apr_pstrdup(r->pool, r->uri);
+    return OK;
 }
 
 /* What we answer is not in the file system: don't look there. */
@@ -384,14 +404,28 @@ static int answer(request_rec *r)
 static void cover_error(request_rec *r)
 {
     if (is_patient(r) && ap_is_HTTP_ERROR(r->status)) {
+        begin_early(r);
         reply_cover_error(r);
     }
+}
+
+/* Whether no line is to have its path in it, as httpd's own lines do.  What
+ * another handler answers is no business of ours. */
+static int is_unspeakable(request_rec *r)
+{
+    const patient_request_t *request = context_peek(r);
+
+    if (!is_patient(r) || (request != NULL && request->is_elsewhere)) {
+        return 0;
+    }
+    return (request != NULL && request->is_operators) || api_is_operation(r);
 }
 
 static int end_request(request_rec *r)
 {
     if (is_patient(r)) {
-        transaction_end(r, api_label(r));
+        begin_early(r);
+        transaction_end(r, is_unspeakable(r) ? API_OPERATION : NULL);
     }
     return OK;
 }
@@ -401,6 +435,7 @@ static int end_request(request_rec *r)
 static void register_hooks(apr_pool_t *p)
 {
     errorlog_register(p);
+    errorlog_leave_out(is_unspeakable);
     db_register();
     reply_register();
     persist_register();
@@ -416,6 +451,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_child_status(note_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(dress, NULL, NULL, APR_HOOK_LAST);
     ap_hook_translate_name(note_ours, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_translate_name(name_no_file, NULL, NULL, APR_HOOK_LAST);
     ap_hook_map_to_storage(skip_files, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(answer, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(cover_error, NULL, NULL, APR_HOOK_LAST);

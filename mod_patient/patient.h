@@ -31,6 +31,8 @@ typedef struct patient_request_t {
     int has_route;
     int route;                  /* its number over all tables */
     int is_quiet;               /* leaves no line in the log */
+    int is_elsewhere;           /* another handler's to answer */
+    int is_known;               /* whose it is, which is: */
     int is_operators;           /* of who is in charge: no line but at debug,
                                  * and in no figure */
     int is_slow;                /* the log says that its queries were */

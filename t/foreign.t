@@ -184,6 +184,10 @@ subtest 'a site whose /api is the patient' => sub {
         'an error of this host is JSON');
     like(join(', ', get($server, 'MIXED', '/index.html')
         ->header('X-Request-Id')), qr/\S/, 'every request has an id');
+    get($server, 'MIXED', '/chaos.html');
+    ok($server->log('patient_log')->wait_for(0, sub ($l) {
+        ($l->{path} // '') eq '/chaos.html' }),
+        'what is not the patient\'s may be called as it will');
 };
 
 subtest 'virtual hosts beside it notice nothing' => sub {

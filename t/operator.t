@@ -3,6 +3,7 @@
 
 use Patient;
 use Patient::Connection;
+use Patient::Curl;
 use Patient::Ill;
 use Patient::Incident qw(TELL_TALE moment);
 use Patient::Log;
@@ -17,7 +18,8 @@ sub operator ($method, $path, %with) {
     return $patient->ask($method => $path, %bearer, %with);
 }
 
-# The REQUEST lines that $body leaves, but that of the user who ends it.
+# The lines that $body leaves, those about requests and httpd's own, but that of
+# the user who ends it.
 sub lines_of ($who, $body) {
     my $mark = $who->log->mark;
 
@@ -26,7 +28,7 @@ sub lines_of ($who, $body) {
     my $is_last = sub ($l) { $l->{type} eq 'REQUEST'
         && ($l->{request_id} // '') eq $id };
     $who->log->wait_for($mark, $is_last) or die "no line of the user's\n";
-    return grep { $_->{type} eq 'REQUEST' && !$is_last->($_) }
+    return grep { $_->{type} =~ /\A(?:REQUEST|HTTPD)\z/ && !$is_last->($_) }
         $who->log->since($mark);
 }
 
@@ -59,19 +61,111 @@ my @ASKED = (
     [200, POST    => '/api/chaos/db-fail', json => { mode => 'refused' }],
 );
 
-sub ask_all ($who) {
-    for my $asked (@ASKED) {
+# And what is wrong with a request before anybody knows what it asks for.
+my @BROKEN = (
+    [404, POST    => '/api/chaos/db-fial'],
+    [404, POST    => '/api/chaos/db-fail/x'],
+    [404, GET     => '/api/chaos;db-fail'],
+    [404, POST    => '/API/Chaos/db-fail'],
+    [404, POST    => '/chaos/db-fail'],
+    [404, POST    => '/api/db-fail'],
+    [404, POST    => '/api/%2563haos/jwt%2dexpiry'],
+    [405, PUT     => '//api///chaos//db-fail'],
+    [405, PUT     => '/api/posts/../chaos/db-fail'],
+    [405, PUT     => 'http://localhost/api/chaos/db-fail'],
+    [404, POST    => '/api/chaos%2Fdb-fail'],
+    [404, POST    => '/api%2F%63haos/db-fail'],
+    [404, POST    => '/api/chaos/db-fail%00'],
+    [400, POST    => '/api/chaos/db-fail%zz'],
+    [400, POST    => '/api/chaos/../../../db-fail'],
+    [400, GET     => '/api/chaos#db-fail'],
+    [404, POST    => '/api/chaos/db-fail' . 'x' x 7000],
+    [414, POST    => '/api/chaos/db-fail' . 'x' x 9000],
+    [400, CONNECT => '/api/chaos/db-fail'],
+    [405, BREW    => '/api/chaos/db-fail'],
+    map { [$_->[0], POST => '/api/chaos/db-fail', headers => $_->[1]] } (
+        [400, { Host => undef }],
+        [400, { Cookie => 'x' x 9000 }],
+        [400, { map { ("X-$_" => 1) } 1 .. 120 }],
+        [400, { 'Content-Length' => 'much' }],
+        [400, { 'Transfer-Encoding' => 'chaos' }],
+        [417, { Expect => 'db-fail' }],
+    ),
+);
+
+sub ask_all ($who, @asked) {
+    for my $asked (@asked) {
         my ($status, $method, $path, %with) = @$asked;
+        my $name = length $path < 60 ? $path
+            : substr($path, 0, 20) . '..., ' . length($path) . ' bytes';
         my $answer = $who->ask($method => $path, %bearer, %with);
-        is($answer->status, $status, "$method $path: $status")
+        is($answer->status, $status, "$method $name: $status")
             || diag($answer->summary);
     }
 }
 
 subtest 'a request of an operator leaves no line, whatever its answer' => sub {
-    my @lines = lines_of($patient, sub { ask_all($patient) });
+    my @lines = lines_of($patient, sub { ask_all($patient, @ASKED) });
 
     is(@lines, 0, 'none') || diag(explain(\@lines));
+};
+
+subtest 'nor does one that is mistyped or malformed' => sub {
+    my @lines = lines_of($patient, sub { ask_all($patient, @BROKEN) });
+
+    is(@lines, 0, 'none') || diag(explain(\@lines));
+};
+
+subtest 'a user\'s that looks like one does' => sub {
+    my @paths = qw(/api/posts/high-cpu /api/chaos/../posts/%63haos
+        /api/posts?chaos /api/nowhere?chaos);
+    my @lines = lines_of($patient, sub {
+        $patient->ask(GET => $_) for @paths });
+
+    is(@lines, @paths, 'a line for each') || diag(explain(\@lines));
+};
+
+# Those that curl can send, over HTTP/2 as well.
+sub sendable () {
+    return grep { $_->[1] ne 'CONNECT' && $_->[2] =~ m{\A/api/chaos[^#]*\z}
+        && length $_->[2] < 100 && !{ @$_[3 .. $#$_] }->{headers} }
+        @ASKED, @BROKEN;
+}
+
+subtest 'nor does one over HTTP/2, or one that comes too slowly' => sub {
+    my ($copy, $keep) = Patient::Server->copy_project;
+    open my $out, '>>', "$copy/conf/httpd.conf" or die $!;
+    print $out <<'END';
+LoadModule http2_module "${PATIENT_MODULES}/mod_http2.so"
+Protocols h2c http/1.1
+RequestReadTimeout header=1 body=1
+END
+    close $out;
+    my $other = Patient::Ill->new(project => $copy, CHAOS_TOKEN => $token,
+        LOG_LEVEL => 'debug');
+    my $curl = Patient::Curl->new('http://localhost:' . $other->port,
+        'http2-prior-knowledge');
+    my @lines = grep { $_->{type} eq 'REQUEST' } lines_of($other, sub {
+        for my $asked (sendable()) {
+            my ($status, $method, $path, %with) = @$asked;
+            is($curl->request($method => $path, %bearer, %with)->status,
+                $status, "$method $path: $status");
+        }
+        for my $start ("POST /api/chaos/db-fail HTTP/1.1\r\nHost: x\r\n",
+            $other->connection->compose(POST => '/api/chaos/db-fail', %bearer,
+                headers => { 'Content-Length' => 100,
+                    'Content-Type' => 'application/json' })) {
+            my $slow = $other->connection;
+            $slow->send($start);
+            is($slow->read('POST')->status, 408, 'too slowly: 408');
+        }
+    });
+
+    is(@lines, sendable() + 2, 'one of each');
+    is((grep { $_->{level} ne 'debug' } @lines), 0, 'but at debug alone')
+        || diag(explain(\@lines));
+    unlike(join("\n", $other->log->raw_since(0)), TELL_TALE,
+        'and none of the whole log tells');
 };
 
 # All figures of requests, by name.
@@ -88,7 +182,7 @@ subtest 'it counts in no figure' => sub {
     my ($first, $before) = (figures(), figures());
     my %step = map { $_ => $before->{$_} - ($first->{$_} // 0) }
         keys %$before;
-    ask_all($patient);
+    ask_all($patient, @ASKED, @BROKEN);
     my $after = figures();
 
     is_deeply({ map { $_ => $after->{$_} - ($before->{$_} // 0) }
@@ -138,9 +232,10 @@ subtest 'what it makes fail does not carry the id that it gave' => sub {
 subtest 'at debug there is a line, without what would tell more' => sub {
     my $chatty = Patient::Ill->new(CHAOS_TOKEN => $token,
         LOG_LEVEL => 'debug');
-    my @lines = lines_of($chatty, sub { ask_all($chatty) });
+    my @lines = grep { $_->{type} eq 'REQUEST' }
+        lines_of($chatty, sub { ask_all($chatty, @ASKED, @BROKEN) });
 
-    is(@lines, @ASKED, 'one of each');
+    is(@lines, @ASKED + @BROKEN, 'one of each');
     is((grep { $_->{level} ne 'debug' } @lines), 0, 'at that level');
     is(join(' ', keys %{ { map { $_->{path} => 1 } @lines } }),
         '/api/operations', 'all of the same path');
@@ -184,13 +279,14 @@ subtest 'a closed route is an unknown path like any other' => sub {
     my @lines = lines_of($closed, sub {
         $closed->ask(POST => $_) for '/api/chaos/db-fail', '/api/nowhere';
     });
+    $closed->ask(POST => '/api/chaos/db-fail%zz');
 
     is(@lines, 2, 'a line for each');
     delete @$_{qw(timestamp pid request_id durationMs bytes path)} for @lines;
     is_deeply($lines[0], $lines[1], 'the same but for its path');
     unlike(join("\n", $closed->log->raw_since(0)), TELL_TALE,
         'which names nothing');
-    ok(wait_until(sub { $count->() == $before + 2 }), 'and both count');
+    ok(wait_until(sub { $count->() == $before + 3 }), 'and all count');
 };
 
 $patient->stop;

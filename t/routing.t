@@ -71,6 +71,14 @@ subtest 'the path in a 404 may hold anything' => sub {
     }
 };
 
+subtest 'a path may be longer than any file\'s name' => sub {
+    my $long = 'x' x 7000;
+
+    is_error(request(GET => "/$long"), 404, 'Not Found', 'an unknown one');
+    is_error(request(GET => "/api/posts/$long"), 404, 'Post not found',
+        'a known one');
+};
+
 subtest 'HEAD of an unknown path is 404 without a body' => sub {
     my $connection = connection();
 

@@ -90,14 +90,17 @@ subtest 'nothing of it tells what is wrong on purpose' => sub {
 };
 
 subtest 'nor does the list of workers, where requests stand' => sub {
-    for my $path (qw(/api/chaos /api/chaos/incidents /api/chaos/jwt-expiry)) {
+    for my $path (qw(/api/chaos /api/chaos/incidents /api/chaos/jwt-expiry
+        /api/chaos/jwt-expire /api/chaos%2Fhalt /api/chaos/%zz),
+        '/api/chaos#halt', '/api/chaos/' . 'x' x 9000) {
         request($path =~ /jwt/ ? 'POST' : 'GET', $path, port => $port,
             token => $SECRET);
     }
+    request(GET => '/api/chaos', port => $port, headers => { Host => undef });
     request(GET => '/api/posts/seen', port => $port);
     my $page = show('/server-status')->body;
     like($page, qr{GET /api/posts/seen HTTP/1\.1}, 'a user\'s is there');
-    unlike($page, qr/chaos|jwt-expiry/, 'an operator\'s is not');
+    unlike($page, qr/chaos|jwt-expir/, 'an operator\'s is not');
 };
 
 subtest 'errors beside it are the patient\'s' => sub {

@@ -26,13 +26,19 @@ apr_status_t api_start(apr_pool_t *pchild);
  */
 int api_answer(request_rec *r, struct db_t *db);
 
-/** Whether it is on a route of the operator's that is open to it, whatever it
- * is answered: nothing that others can read tells of it. On one that is
- * closed it is as any other on an unknown path. */
+/** Whether its path, mistyped and malformed ones included, would tell those
+ * who read it what an operator does. From any moment on, the request line may
+ * be all that there is. */
+int api_is_operation(request_rec *r);
+
+/** Whether it is such a request, and where it may be an operator's, whatever
+ * it is answered: nothing that others can read tells of it. Where the routes
+ * are closed, or that one is, it is as any other on an unknown path. */
 int api_is_operators(request_rec *r);
 
-/** What the log calls the request's path; NULL: as it is. */
-const char *api_label(const request_rec *r);
+/** What the log calls the path of such a request: its readers shall find out
+ * for themselves what is wrong. */
+#define API_OPERATION "/api/operations"
 
 /* ---- who may (guard.c) ---- */
 

@@ -9,6 +9,7 @@
 #include <apr_strings.h>
 
 #include "board.h"
+#include "chaos/chaos.h"
 #include "http/json.h"
 #include "http/reply.h"
 #include "http/request.h"
@@ -24,10 +25,8 @@
 /* Seconds for which a browser may keep the answer to a preflight. */
 #define PREFLIGHT_AGE "600"
 
-/* The operator's part of the API, and what the log calls it: the log's
- * readers shall find out for themselves what is wrong. */
-#define OPERATOR_PREFIX "/api/chaos"
-#define OPERATOR_LABEL  "/api/operations"
+/* What the paths of the operator's part of the API have in them. */
+#define OPERATOR_WORD "chaos"
 
 route_tables_t api_tables = {
     health_routes,
@@ -38,21 +37,55 @@ route_tables_t api_tables = {
     NULL
 };
 
-static int is_operators_path(const request_rec *r)
+static int names_operation(const char *path)
 {
-    return r->uri != NULL && strncmp(r->uri, OPERATOR_PREFIX,
-                                     strlen(OPERATOR_PREFIX)) == 0;
+    const chaos_scenario_t *const *scenario;
+
+    if (ap_strcasestr(path, OPERATOR_WORD) != NULL) {
+        return 1;
+    }
+    for (scenario = chaos_all(); *scenario != NULL; scenario++) {
+        if (ap_strcasestr(path, (*scenario)->name) != NULL) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_users_route(const route_t *route, request_rec *r)
+{
+    (void)r;
+    return route->access != ROUTE_OPERATOR;
+}
+
+/* Goes by what was sent, for httpd may have refused it before it came to
+ * anything else: the path, or, where even that is missing, the line. */
+int api_is_operation(request_rec *r)
+{
+    const char *sent = r->unparsed_uri ? r->unparsed_uri : r->the_request;
+    route_match_t match = { .allowed = 0 };
+    char *path;
+
+    if (sent == NULL) {
+        return 0;
+    }
+    path = apr_pstrmemdup(r->pool, sent, strcspn(sent, "?"));
+    if (!names_operation(path)) {
+        ap_unescape_url(path);  /* as far as it can be */
+        if (!names_operation(path)) {
+            return 0;
+        }
+    }
+    if (r->uri != NULL) {
+        route_match(&match, api_tables, r, is_users_route);
+    }
+    return match.allowed == 0;
 }
 
 int api_is_operators(request_rec *r)
 {
-    return is_operators_path(r) && guard_is_open(&(route_t){
-        .access = ROUTE_OPERATOR }, r);
-}
-
-const char *api_label(const request_rec *r)
-{
-    return is_operators_path(r) ? OPERATOR_LABEL : NULL;
+    return patient_conf(r->server)->chaos_mode
+        && patient_place(r)->chaos != 0 && api_is_operation(r);
 }
 
 static int answer_unknown(call_t *call)

@@ -21,6 +21,7 @@ void transaction_begin(request_rec *r, int is_operators)
 {
     patient_request_t *request = context_request(r);
 
+    request->is_known = 1;
     request->is_operators = is_operators;
     if (is_operators) {         /* httpd copies it more than once */
         r->the_request = apr_pstrdup(r->pool, ANY_REQUEST);

@@ -8,7 +8,8 @@
 #include <httpd.h>
 
 /**
- * Opens the module's record of a request. Before its answer.
+ * Opens the module's record of a request. Before its answer, or, where httpd
+ * answers by itself, before that is written.
  * @param is_operators the request is none of a user's: whoever watches the
  *        server shall not see it, not even in mod_status's list of workers
  */

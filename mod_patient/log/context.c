@@ -138,13 +138,19 @@ static apr_time_t find_begin(const request_rec *r)
         - (age < 0 || age > HEADER_TIME_MAX ? 0 : age);
 }
 
+const request_rec *context_first(const request_rec *r)
+{
+    while (r->prev != NULL || r->main != NULL) {
+        r = r->prev ? r->prev : r->main;
+    }
+    return r;
+}
+
 patient_request_t *context_request(request_rec *r)
 {
     patient_request_t *request;
 
-    while (r->prev != NULL || r->main != NULL) {
-        r = r->prev ? r->prev : r->main;
-    }
+    r = (request_rec *)context_first(r);
     request = ap_get_module_config(r->request_config, &patient_module);
     if (request == NULL) {
         request = apr_pcalloc(r->pool, sizeof(*request));
@@ -158,18 +164,9 @@ patient_request_t *context_request(request_rec *r)
 
 const patient_request_t *context_peek(const request_rec *r)
 {
-    while (r->prev != NULL || r->main != NULL) {
-        r = r->prev ? r->prev : r->main;
-    }
+    r = context_first(r);
     return r->request_config
         ? ap_get_module_config(r->request_config, &patient_module) : NULL;
-}
-
-int context_is_operators(const request_rec *r)
-{
-    const patient_request_t *request = context_peek(r);
-
-    return request != NULL && request->is_operators;
 }
 
 /* An operator may call a request by what it is to do. */

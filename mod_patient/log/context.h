@@ -20,6 +20,9 @@ struct event_t;
  */
 patient_request_t *context_request(request_rec *r);
 
+/** The one that the client sent, of those that httpd made of it. */
+const request_rec *context_first(const request_rec *r);
+
 /** The record if there is one yet, else NULL. */
 const patient_request_t *context_peek(const request_rec *r);
 
@@ -29,9 +32,6 @@ void context_leave(void);
 
 /** The request that this thread works for, or NULL. */
 request_rec *context_current(void);
-
-/** Whether it is an operator's, of which no line may tell. */
-int context_is_operators(const request_rec *r);
 
 /** Adds request_id and trace_id; of an operator's, no request_id that came
  * with it. r may be NULL. */

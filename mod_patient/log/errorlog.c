@@ -46,9 +46,17 @@ static const char *log_task;
 /* Who wants to know what was written, or NULL. */
 static void (*log_observer)(const char *type);
 
+/* Of which requests httpd's lines are not written, or NULL. */
+static int (*log_leaves_out)(request_rec *r);
+
 void errorlog_observe(void (*observer)(const char *type))
 {
     log_observer = observer;
+}
+
+void errorlog_leave_out(int (*is_left_out)(request_rec *r))
+{
+    log_leaves_out = is_left_out;
 }
 
 void errorlog_server(server_rec *s)
@@ -196,6 +204,12 @@ static int is_caught(const ap_errorlog_info *info)
                   caught.module) == 0;
 }
 
+static int is_left_out(const request_rec *r)
+{
+    return r != NULL && log_leaves_out != NULL
+        && log_leaves_out((request_rec *)context_first(r));
+}
+
 /* One line of httpd or of another module. @return NULL: not to be written */
 static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
                                 const char *escaped, const char *end)
@@ -211,6 +225,9 @@ static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
         if (caught.text[0] == '\0') {
             apr_cpystrn(caught.text, text, caught.size);
         }
+        return NULL;
+    }
+    if (is_left_out(info->r)) {
         return NULL;
     }
     /* A line without a tag is known by its format: what it says may come from
@@ -236,8 +253,7 @@ static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
                   apr_strerror(info->status, reason, sizeof(reason)));
     }
     if (info->r != NULL) {
-        event_str(event, "client", context_is_operators(info->r)
-                  ? NULL : info->r->useragent_ip);
+        event_str(event, "client", info->r->useragent_ip);
     }
     else if (info->c != NULL) {
         event_str(event, "client", info->c->client_ip);

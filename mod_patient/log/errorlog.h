@@ -19,6 +19,10 @@
 /** Registers %J. In pre_config, before the configuration is read. */
 void errorlog_register(apr_pool_t *pconf);
 
+/** Of a request of which this says so, no line of httpd's is written, nor of
+ * another module's. In register_hooks. */
+void errorlog_leave_out(int (*is_left_out)(request_rec *r));
+
 /** Lines that belong to no request go by this server's LogLevel. */
 void errorlog_server(server_rec *s);
 
