@@ -86,10 +86,15 @@ void decoy_endpoint(const char **host, int *port,
         *port = NOWHERE_PORT;
         break;
     default:
-        *host = decoy.silent_host;
-        *port = decoy.silent_port;
+        decoy_silence(host, port);
         break;
     }
+}
+
+void decoy_silence(const char **host, int *port)
+{
+    *host = decoy.silent_host;
+    *port = decoy.silent_port;
 }
 
 const char *decoy_upstream(void)

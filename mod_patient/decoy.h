@@ -24,6 +24,9 @@ apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf);
 void decoy_endpoint(const char **host, int *port,
                     apr_interval_time_t *timeout, const chaos_args_t *args);
 
+/** Where somebody listens and never speaks. */
+void decoy_silence(const char **host, int *port);
+
 /** The URL of a service that does not answer. */
 const char *decoy_upstream(void);
 

@@ -260,9 +260,9 @@ chaos_host_t *host_create(const patient_conf_t *conf, struct db_t *db,
     self->db = db;
     self->incident = incident;
     host->self = self;
-    host->endpoint_host = conf->chaos_endpoint_host;
-    host->endpoint_port = conf->chaos_endpoint_port;
-    host->upstream_url = conf->chaos_upstream;
+    /* A port that came with a run would tell which it is. */
+    decoy_silence(&host->endpoint_host, &host->endpoint_port);
+    host->upstream_url = decoy_upstream();
     host->cpus = grant_cpus();
     host->memory_budget = incident ? incident->memory_budget
                                    : host_memory_budget(conf);

@@ -32,12 +32,16 @@ sub look ($patient) {
             for slurp("/proc/$pid/maps") =~ m{\s(/\S.*)$}mg;
     }
     $marks{'children: ' . (@pids - 1)} = 1;
+    my $ports = 0;
     for my $line (map { split /\n/, slurp($_) } '/proc/net/tcp',
         '/proc/net/tcp6') {
         my @field = split ' ', $line;
-        $marks{"listens at $field[1]"} = 1
-            if ($field[3] // '') eq '0A' && $inodes{ $field[9] };
+        next unless ($field[3] // '') eq '0A' && $inodes{ $field[9] };
+        $marks{"listens at $field[1]"} = 1;
+        $ports++;
     }
+    # Known by its number, a port that comes and goes is never the same.
+    $marks{"listens at $ports ports"} = 1;
     $marks{$_} = 1 for pages($patient);
     return keys %marks;
 }
