@@ -52,6 +52,19 @@ static int names_operation(const char *path)
     return 0;
 }
 
+/* As it is, or unescaped, as far as it can be. */
+static int is_telling(char *path)
+{
+    if (names_operation(path)) {
+        return 1;
+    }
+    if (strchr(path, '%') == NULL) {
+        return 0;
+    }
+    ap_unescape_url(path);
+    return names_operation(path);
+}
+
 static int is_users_route(const route_t *route, request_rec *r)
 {
     (void)r;
@@ -70,11 +83,8 @@ int api_is_operation(request_rec *r)
         return 0;
     }
     path = apr_pstrmemdup(r->pool, sent, strcspn(sent, "?"));
-    if (!names_operation(path)) {
-        ap_unescape_url(path);  /* as far as it can be */
-        if (!names_operation(path)) {
-            return 0;
-        }
+    if (!is_telling(path)) {
+        return 0;
     }
     if (r->uri != NULL) {
         route_match(&match, api_tables, r, is_users_route);
