@@ -2,6 +2,7 @@
 # patient of its own.
 
 use Patient;
+use Patient::Curl;
 use Patient::Server;
 
 my ($copy, $keep) = Patient::Server->copy_project;
@@ -10,6 +11,8 @@ open my $conf, '>>', "$copy/conf/httpd.conf" or die $!;
 print $conf <<'END';
 LoadModule status_module "${PATIENT_MODULES}/mod_status.so"
 LoadModule info_module   "${PATIENT_MODULES}/mod_info.so"
+LoadModule http2_module  "${PATIENT_MODULES}/mod_http2.so"
+Protocols h2c http/1.1
 ExtendedStatus On
 <Location "/server-status">
     SetHandler server-status
@@ -97,10 +100,14 @@ subtest 'nor does the list of workers, where requests stand' => sub {
             token => $SECRET);
     }
     request(GET => '/api/chaos', port => $port, headers => { Host => undef });
+    Patient::Curl->new("http://localhost:$port", 'http2-prior-knowledge')
+        ->request(GET => '/api/chaos', token => $SECRET);
     request(GET => '/api/posts/seen', port => $port);
     my $page = show('/server-status')->body;
     like($page, qr{GET /api/posts/seen HTTP/1\.1}, 'a user\'s is there');
     unlike($page, qr/chaos|jwt-expir/, 'an operator\'s is not');
+    like($page, qr{<td>h2c</td>.*GET /livez HTTP/2\.0}, 'nor one of HTTP/2');
+    unlike($page, qr{<td>h2c</td>.*HTTP/1\.1}, 'which is not said to be other');
 };
 
 subtest 'errors beside it are the patient\'s' => sub {

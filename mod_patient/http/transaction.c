@@ -15,7 +15,16 @@
 #include "vitals.h"
 
 /* What is shown in its place, by mod_status and "%r" of an access log. */
-#define ANY_REQUEST "GET /livez HTTP/1.1"
+#define ANY_REQUEST "GET /livez "
+
+/* httpd copies it more than once. */
+static char *any_request(const request_rec *r)
+{
+    int is_http2 = r->connection->master != NULL;
+
+    return apr_pstrcat(r->pool, ANY_REQUEST, is_http2 ? "HTTP/2.0" : "HTTP/1.1",
+                       NULL);
+}
 
 void transaction_begin(request_rec *r, int is_operators)
 {
@@ -23,8 +32,8 @@ void transaction_begin(request_rec *r, int is_operators)
 
     request->is_known = 1;
     request->is_operators = is_operators;
-    if (is_operators) {         /* httpd copies it more than once */
-        r->the_request = apr_pstrdup(r->pool, ANY_REQUEST);
+    if (is_operators) {
+        r->the_request = any_request(r);
         ap_update_child_status(r->connection->sbh, SERVER_BUSY_WRITE, r);
     }
 }
