@@ -138,7 +138,7 @@ subtest 'nor does one over HTTP/2, or one that comes too slowly' => sub {
     print $out <<'END';
 LoadModule http2_module "${PATIENT_MODULES}/mod_http2.so"
 Protocols h2c http/1.1
-RequestReadTimeout header=1 body=1
+RequestReadTimeout header=3 body=3
 END
     close $out;
     my $other = Patient::Ill->new(project => $copy, CHAOS_TOKEN => $token,
