@@ -26,14 +26,14 @@ apr_status_t api_start(apr_pool_t *pchild);
  */
 int api_answer(request_rec *r, struct db_t *db);
 
-/** Whether its path, mistyped and malformed ones included, would tell those
- * who read it what an operator does. From any moment on, the request line may
- * be all that there is. */
+/** Whether its path, mistyped or malformed as it may be, would tell those who
+ * read it what an operator does. At any moment: the request line may be all
+ * that there is. */
 int api_is_operation(request_rec *r);
 
-/** Whether it is such a request, and where it may be an operator's, whatever
- * it is answered: nothing that others can read tells of it. Where the routes
- * are closed, or that one is, it is as any other on an unknown path. */
+/** Whether it is such a request, and may be an operator's: nothing that others
+ * can read tells of it, whatever it is answered. Where the routes are closed,
+ * or that one's toggle is Off, it is as any other on an unknown path. */
 int api_is_operators(request_rec *r);
 
 /** What the log calls the path of such a request: its readers shall find out
