@@ -4,6 +4,7 @@
 # own, with as many children as this round has.
 
 use Patient;
+use Patient::Clock;
 use Patient::Doctor;
 use Patient::Ill;
 use Patient::Log;
@@ -140,6 +141,26 @@ subtest 'of more than a hundred it has the last, and never half a line' => sub {
     is(@page, $MAX, 'a hundred');
     my @times = map { $_->{timestamp} } @{ page()->json->{events} };
     is_deeply(\@times, [sort { $a <=> $b } @times], 'oldest first');
+};
+
+subtest 'a line stays for half an hour' => sub {
+    my $clock = Patient::Clock->new;
+    my $patient = Patient::Ill->new(PATIENT_LOG_PULSE => 0,
+        CHAOS_TOKEN => $TOKEN, $clock->environment);
+    my $fail = sub { $patient->ask(GET => '/api/auth/verify',
+        token => $expired) };
+    my $types = sub { join ' ', map { Patient::Log::decode($_)->{type} }
+        messages($patient->ask(GET => '/api/chaos/page', token => $TOKEN)) };
+
+    $fail->();
+    is($types->(), 'JWT ERROR', 'one line');
+    $clock->age(29 * 60);
+    $fail->();
+    is($types->(), 'JWT ERROR JWT ERROR', 'and another, 29 minutes later');
+    $clock->age(31 * 60);
+    is($types->(), 'JWT ERROR', 'two minutes later the first is gone');
+    $clock->age(60 * 60);
+    is($types->(), '', 'and then there is none');
 };
 
 subtest 'it is the operator\'s alone' => sub {

@@ -21,17 +21,26 @@ sub new ($class) {
 
 sub environment ($self) {
     return (LD_PRELOAD => "$self->{dir}/clock_shift.so",
-        CLOCK_SHIFT => "$self->{dir}/seconds");
+        CLOCK_SHIFT => "$self->{dir}/seconds",
+        CLOCK_AGE => "$self->{dir}/age");
 }
 
 # So many seconds from the true time; negative: back.
-sub set ($self, $seconds) {
+sub set ($self, $seconds) { $self->write(seconds => $seconds) }
+
+# So many seconds since it was started pass at once: steady time as well.
+sub age ($self, $seconds) {
+    $self->set($seconds);
+    $self->write(age => $seconds);
+}
+
+sub write ($self, $name, $seconds) {
     my $new = "$self->{dir}/new";
 
     open my $out, '>', $new or die "$new: $!\n";
     print $out "$seconds\n";
     close $out or die "$new: $!\n";
-    rename $new, "$self->{dir}/seconds" or die "$new: $!\n";
+    rename $new, "$self->{dir}/$name" or die "$new: $!\n";
 }
 
 1;

@@ -1,6 +1,7 @@
 /*
  * clock_shift.c - the time of day, set by whom a test pleases: preloaded, it
- * adds the seconds in the file that CLOCK_SHIFT names. Steady time stays.
+ * adds the seconds in the file that CLOCK_SHIFT names. To steady time, which
+ * nobody can set, it adds those in CLOCK_AGE.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -9,9 +10,9 @@
 #include <sys/time.h>
 #include <time.h>
 
-static long shift(void)
+static long seconds_in(const char *variable)
 {
-    const char *name = getenv("CLOCK_SHIFT");
+    const char *name = getenv(variable);
     FILE *file = name ? fopen(name, "re") : NULL;
     long seconds = 0;
 
@@ -34,7 +35,10 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     }
     rc = real(clock, now);
     if (rc == 0 && clock == CLOCK_REALTIME) {
-        now->tv_sec += shift();
+        now->tv_sec += seconds_in("CLOCK_SHIFT");
+    }
+    if (rc == 0 && clock == CLOCK_MONOTONIC) {
+        now->tv_sec += seconds_in("CLOCK_AGE");
     }
     return rc;
 }
