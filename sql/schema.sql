@@ -23,8 +23,14 @@ CREATE TABLE IF NOT EXISTS posts (
 
 -- The list of posts is read newest first: without this index every page sorts
 -- the whole table. MySQL has no ADD INDEX IF NOT EXISTS, hence the question;
--- an index of any name on the same columns will do.
-SET @missing = NOT EXISTS (
+-- an index of any name on the same columns will do. A view can have none.
+SET @missing = EXISTS (
+  SELECT 1
+  FROM information_schema.tables
+  WHERE table_schema = DATABASE()
+    AND table_name = 'posts'
+    AND table_type = 'BASE TABLE'
+) AND NOT EXISTS (
   SELECT 1
   FROM information_schema.statistics AS first_column
   JOIN information_schema.statistics AS second_column

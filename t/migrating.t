@@ -267,6 +267,52 @@ subtest 'days of every year, and those that are none' => sub {
     is(scalar(alarms($patient)), 0, 'the log is at peace');
 };
 
+# The statements that docs/migrating.md has, those with a word in them.
+sub documented ($word) {
+    my $page = Patient::Server::slurp("$FindBin::Bin/../docs/migrating.md");
+
+    return join ' ', grep { /$word/ && /\A\s*[A-Z]+ / }
+        $page =~ /((?:^ {4,}.*\n)+)/mg;
+}
+
+subtest 'the statements of docs/migrating.md run as they stand' => sub {
+    my %here = original('converted');
+    my $told = seoul(my $then = time - 1000);
+    my $convert = documented(qr/time_zone|MODIFY/);
+    my $times = 'SELECT created_at, updated_at FROM posts ORDER BY id';
+    add_user(\%here, 1, at => $told);
+    add_post(\%here, $_, at => $told) for 1, 2;
+    add_post(\%here, 3, at => '1969-12-31 23:59:59');
+    my @before = sql($times, %here);
+    ok(!eval { sql($convert, %here); 1 }, 'a time before 1970 stops them');
+    is_deeply([sql($times, %here)], \@before, 'and its table is as it was');
+    sql("SET sql_mode = ''; UPDATE posts SET created_at = '0000-00-00' "
+        . 'WHERE id = 3', %here);
+    sql("SET sql_mode = ''; UPDATE posts SET updated_at = '$told'", %here);
+    sql($convert, %here);
+    my $patient = patient('converted');
+    my $port = $patient->port;
+
+    is(join(' ', map { $_->{createdAt} // 'null' } posts_of($patient)),
+        join(' ', (iso($then)) x 2, 'null'),
+        'converted, a time needs no DB_TIMEZONE');
+    my $user = sign_in(port => $port);
+    my $post = new_post($user, port => $port);
+    is((posts_of($patient))[0]{id}, $post->{id}, 'a new post is the first');
+    is(scalar(alarms($patient)), 0, 'and nobody is warned');
+    is_deeply([map { read_back($_->[0]) } sql("SET time_zone = '+09:00'; "
+        . 'SELECT created_at FROM posts WHERE id <> 3 ORDER BY id', %here)],
+        [(iso($then)) x 2, $post->{createdAt}], 'the original reads the same');
+
+    sql(documented(qr/UPDATE/), %here);
+    is_deeply([sql('SELECT DISTINCT LEFT(password, 4), LENGTH(password) FROM '
+        . 'users ORDER BY 1', %here)], [['$2a$', 60], ['$2b$', 60]],
+        'hashes have names that all know');
+    is_json(request(POST => '/api/auth/login', port => $port, json =>
+        { email => $user->{email}, password => $user->{password} }), 200,
+        'by which their users log in here as well');
+};
+
 subtest 'TIMESTAMP columns are right in any zone' => sub {
     my %here = original('timestamps', 'utf8mb4', sub {
         s/DATETIME NOT NULL/TIMESTAMP NULL/g });
@@ -310,6 +356,50 @@ subtest 'texts of any length come back whole' => sub {
     }
     is($list{1}{title}, '제' x 255, 'a title');
     is($list{1}{author}{name}, '이' x 100, 'a name');
+};
+
+subtest 'columns of bytes hold texts as well' => sub {
+    my %here = original('bytes', 'binary');
+    my @texts = ('', 'a', '한글 🩺', 'x' x 254, 'x' x 255, 'x' x 256,
+        '한' x 85, 'y' x 1000, 'z', '');
+    add_user(\%here, 1, email => 'long.address@example.org');
+    add_user(\%here, 2, name => 'A');
+    add_post(\%here, $_ + 1, content => $texts[$_], title => "제$_",
+        user => 1 + $_ % 2) for 0 .. $#texts;
+    my $patient = patient('bytes', DB_TIMEZONE => '+09:00');
+    my $port = $patient->port;
+    my %list = map { $_->{id} => $_ } posts_of($patient);
+
+    for my $i (0 .. $#texts) {
+        my $is = [$texts[$i], "제$i", $i % 2 ? 'A' : 'User 1'];
+        for my $post ($list{ $i + 1 }, post_of($patient, $i + 1)) {
+            is_deeply([@$post{qw(content title)}, $post->{author}{name}], $is,
+                length($texts[$i]) . ' characters');
+        }
+    }
+    is_json(request(POST => '/api/auth/login', port => $port, json =>
+        { email => 'u2@example.org', password => $HASHED[0][0] }), 200,
+        'a hash is read to its end, and no further');
+    my $post = new_post(sign_in(port => $port), port => $port,
+        title => '가', content => '나');
+    is_deeply([@{ post_of($patient, $post->{id}) }{qw(title content)}],
+        ['가', '나'], 'what is new, too');
+};
+
+subtest 'a NUL, which the original took, is no end of a text' => sub {
+    my %here = original('nuls');
+    my $patient = patient('nuls', DB_TIMEZONE => '+09:00');
+    add_user(\%here, 1);
+    add_post(\%here, 1, title => "a\0b\0\0c", content => "\0" . "d\0" x 300
+        . 'e');
+    add_post(\%here, 2, title => "f\0\0", content => "\0" x 300);
+
+    is_deeply([@{ post_of($patient, 1) }{qw(title content)}],
+        ["a\x{fffd}b\x{fffd}\x{fffd}c",
+            "\x{fffd}" . "d\x{fffd}" x 300 . 'e'],
+        'it is told as the character that stands for what is none');
+    is_deeply([@{ post_of($patient, 2) }{qw(title content)}], ['f', ''],
+        'those at the end are left out');
 };
 
 subtest 'lists of long texts leave no memory behind' => sub {
@@ -497,6 +587,113 @@ for my $charset (sort keys %CHARSETS) {
         is(scalar(alarms($patient)), 0, 'and there is no more to warn of');
     };
 }
+
+# Tables that would not take just any conversion: the character set, what was
+# done to their statements, and their users' addresses, all of them different.
+my %STUBBORN = (
+    'other accents are other addresses' => ['latin1', sub { },
+        ['jörg@example.org', 'jorg@example.org', 'arg@example.org',
+            'årg@example.org']],
+    'other cases are other addresses' => ['utf8mb3', sub {
+        s/`email` VARCHAR\(255\)/$& COLLATE utf8mb3_bin/ },
+        ['Ada@example.org', 'ada@example.org']],
+    'the same in latin1' => ['latin1', sub {
+        s/InnoDB/$& COLLATE latin1_general_cs/ },
+        ['Ada@example.org', 'ada@example.org']],
+    'keys have 767 bytes' => ['utf8mb3', sub {
+        s/InnoDB/$& ROW_FORMAT=COMPACT/ }, ['ada@example.org']],
+    'keys have 1000 bytes' => ['utf8mb3', sub {
+        s/,\s+FOREIGN KEY.*(?=\) ENGINE)//s; s/InnoDB/MyISAM/ },
+        ['ada@example.org']],
+    'days are none' => ['latin1', sub { }, ['ada@example.org'],
+        '0000-00-00 00:00:00'],
+);
+
+for my $name (sort keys %STUBBORN) {
+    subtest "the hint about character sets works where $name" => sub {
+        my ($charset, $change, $emails, $day) = @{ $STUBBORN{$name} };
+        my $database = 'stubborn_' . $name =~ s/\W+/_/gr;
+        my %here = original($database, $charset, $change);
+        my $rows = sub { map { [sql("SELECT * FROM $_ ORDER BY id", %here)] }
+            qw(users posts) };
+        add_user(\%here, $_ + 1, email => $emails->[$_]) for 0 .. $#$emails;
+        add_post(\%here, $_, at => $day // seoul(time)) for 1 .. 3;
+        my @before = $rows->();
+        my $patient = patient($database, DB_TIMEZONE => '+09:00');
+        my $line = $patient->log->wait_for(0, sub ($l) {
+            ($l->{code} // '') eq $CHARSET }) or return fail('no line');
+        my ($statements) = $line->{hint} =~ /\A(.*;)/;
+
+        is(eval { sql($statements, %here); 1 }, 1, 'its statements run')
+            or diag($@);
+        is_deeply([$rows->()], \@before, 'every row is as it was');
+        $patient->restart;
+        my $port = $patient->port;
+        new_post(sign_in(port => $port, name => '🩺'), port => $port,
+            title => '🩺', content => '🩺');
+        for my $email (@$emails) {
+            is(request(POST => '/api/auth/login', port => $port, json =>
+                { email => $email, password => $HASHED[0][0] })->json
+                ->{user}{email}, $email, "$email logs in");
+        }
+        $patient->stop;
+        $patient = patient($database, DB_TIMEZONE => '+09:00');
+        posts_of($patient);
+        is(scalar(alarms($patient)), 0, 'and there is no more to warn of');
+    };
+}
+
+subtest 'tables whose names differ in case are somebody else\'s' => sub {
+    my %here = original('other_cases');
+    sql('CREATE TABLE Users (id INT, email VARCHAR(20) CHARACTER SET latin1, '
+        . 'created_at DATETIME); CREATE TABLE POSTS LIKE Users', %here);
+    my $patient = patient('other_cases');
+    my $line = $patient->log->wait_for(0, sub ($l) {
+        ($l->{code} // '') eq $ZONE }) or return fail('no line');
+
+    like($line->{message}, qr/:\ posts\.created_at,\ posts\.updated_at,
+        \ users\.created_at,\ users\.updated_at\ are\ read/x, 'not named');
+    posts_of($patient);
+    is(scalar(alarms($patient)), 1, 'nor warned of');
+};
+
+subtest 'views will do in place of tables' => sub {
+    my %here = original('views', 'utf8mb3', sub {
+        s/TABLE IF NOT EXISTS `(\w+)`/TABLE `old_$1`/;
+        s/REFERENCES `/$&old_/ });
+    sql("CREATE VIEW $_ AS SELECT * FROM old_$_", %here) for qw(users posts);
+    my $patient = patient('views');
+    my $port = $patient->port;
+
+    $patient->log->wait_for(0, sub ($l) { ($l->{code} // '') eq $ZONE })
+        or fail('nobody is told that their times have no zone');
+    new_post(sign_in(port => $port), port => $port);
+    is(scalar(posts_of($patient)), 1, 'they are written and read');
+    is(scalar(alarms($patient)), 1, 'and there is nothing else to say');
+};
+
+subtest 'tables that lack a column, or want another, are told of' => sub {
+    my %here = original('foreign_posts', 'utf8mb4', sub {
+        s/`created_at`/`createdAt`/ if /`posts`/;
+        s/`name`/`phone` VARCHAR(20) NOT NULL, $&/ });
+    my $patient = patient('foreign_posts', DB_TIMEZONE => '+09:00');
+    my $port = $patient->port;
+    my %why = (ER_BAD_FIELD_ERROR => ['created_at', qr/sql\/schema\.sql/],
+        ER_NO_DEFAULT_FOR_FIELD => ['phone', qr/DEFAULT/]);
+
+    is_error(request(GET => '/api/posts', port => $port), 503, qr/posts/,
+        'the list');
+    is_error(request(POST => '/api/auth/register', port => $port, json =>
+        { email => new_email(), password => password() }), 503, qr/user/,
+        'a new user');
+    for my $code (sort keys %why) {
+        my $line = $patient->log->wait_for(0, sub ($l) {
+            ($l->{code} // '') eq $code }) or return fail("no $code");
+
+        like($line->{error}, qr/'$why{$code}[0]'/, "$code names the column");
+        like($line->{hint}, $why{$code}[1], 'and the hint what to do');
+    }
+};
 
 subtest 'a column that is too narrow is no failure of the server' => sub {
     my %here = original('narrow', 'utf8mb4', sub {

@@ -34,7 +34,7 @@ struct db_row_t {
     const apr_dbd_driver_t *driver;
     apr_dbd_row_t *row;
     int zone;                   /* of its times */
-    apr_bucket_alloc_t *buckets;
+    apr_bucket_brigade *value;  /* empty; for one value at a time */
 };
 
 /* ---- statements ---- */
@@ -97,7 +97,8 @@ static int select_rows(read_t *read, db_session_t *session)
     apr_dbd_prepared_t *prepared;
     db_row_t row = {
         dbd->driver, NULL, pool_zone(session->db),
-        apr_bucket_alloc_create(session->pool)
+        apr_brigade_create(session->pool,
+                           apr_bucket_alloc_create(session->pool))
     };
     int got;
     int error = prepare(&prepared, session, read->statement);
@@ -228,7 +229,8 @@ apr_status_t db_write(db_t *db, const db_statement_t *statement,
 
 /* ---- columns ---- */
 
-const char *db_text(const db_row_t *row, int column)
+/* Numbers and times end with a NUL, all else perhaps. @return NULL for NULL */
+static const char *read_text(const db_row_t *row, int column)
 {
     const char *text = NULL;
 
@@ -240,48 +242,62 @@ const char *db_text(const db_row_t *row, int column)
     return text;
 }
 
-/* All of a value, however long it is. @return NULL: it cannot be had */
-static const char *read_whole(const db_row_t *row, int column,
-                              apr_pool_t *pool)
+/* The one bucket of a long value reads itself piece by piece. */
+static char *read_whole(const db_row_t *row, apr_size_t length,
+                        apr_pool_t *pool)
 {
-    apr_bucket_brigade *brigade = apr_brigade_create(pool, row->buckets);
-    apr_off_t length = 0;
-    apr_size_t size;
-    char *text = NULL;
+    char *text = apr_palloc(pool, length + 1);
 
-    /* One bucket, which knows its length and reads itself piece by piece. */
-    if (apr_dbd_datum_get(row->driver, row->row, column, APR_DBD_TYPE_CLOB,
-                          brigade) == APR_SUCCESS
-        && apr_brigade_length(brigade, 0, &length) == APR_SUCCESS) {
-        size = (apr_size_t)length;
-        text = apr_palloc(pool, size + 1);
-        if (apr_brigade_flatten(brigade, text, &size) == APR_SUCCESS) {
-            text[size] = '\0';
-        }
-        else {
-            text = NULL;
-        }
+    if (apr_brigade_flatten(row->value, text, &length) != APR_SUCCESS) {
+        return NULL;
     }
-    apr_brigade_destroy(brigade);
+    text[length] = '\0';
     return text;
 }
 
+/* A text ends with its first NUL, which a column may have anywhere: one at
+ * its end fills it up, one before that is a byte that is no character. */
+static void mark_nuls(char *text, apr_size_t length)
+{
+    char *end = text + length, *nul = text;
+
+    while (end > text && end[-1] == '\0') {
+        end--;
+    }
+    while ((nul = memchr(nul, '\0', (apr_size_t)(end - nul))) != NULL) {
+        *nul++ = '\xff';
+    }
+}
+
+/* Only a bucket tells how long a value is: one of bytes has no NUL at its
+ * end, and any number of them before that. */
 const char *db_copy(const db_row_t *row, int column, apr_pool_t *pool)
 {
-    const char *text = db_text(row, column);
+    apr_off_t length = 0;
+    char *text = NULL;
 
-    return text != NULL && strlen(text) >= FIELD_SURE
-        ? read_whole(row, column, pool) : apr_pstrdup(pool, text);
+    if (apr_dbd_datum_get(row->driver, row->row, column, APR_DBD_TYPE_CLOB,
+                          row->value) == APR_SUCCESS
+        && apr_brigade_length(row->value, 0, &length) == APR_SUCCESS) {
+        text = length > FIELD_SURE
+             ? read_whole(row, (apr_size_t)length, pool)
+             : apr_pstrmemdup(pool, read_text(row, column), (apr_size_t)length);
+    }
+    apr_brigade_cleanup(row->value);
+    if (text != NULL) {
+        mark_nuls(text, (apr_size_t)length);
+    }
+    return text;
 }
 
 apr_int64_t db_int(const db_row_t *row, int column)
 {
-    const char *text = db_text(row, column);
+    const char *text = read_text(row, column);
 
     return text ? apr_atoi64(text) : 0;
 }
 
 apr_time_t db_time(const db_row_t *row, int column)
 {
-    return datetime_read(db_text(row, column), row->zone);
+    return datetime_read(read_text(row, column), row->zone);
 }

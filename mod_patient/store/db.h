@@ -158,11 +158,8 @@ apr_status_t db_await(db_t *db, apr_interval_time_t patience,
 /** Counts and logs a failure, of whoever talked to the database. */
 void db_log_error(const struct dberror_t *error);
 
-/** A column's text, NUL-terminated, NULL for NULL. A long one (over 255 bytes)
- * may be cut: db_copy() has it whole. */
-const char *db_text(const db_row_t *row, int column);
-
-/** A copy in pool, however long; NULL for NULL. */
+/** A copy of a column's text in pool, however long, of a column of bytes as
+ * well; a NUL in it is the byte 0xff, which no text has. NULL for NULL. */
 const char *db_copy(const db_row_t *row, int column, apr_pool_t *pool);
 
 /** A column's whole number, 0 for NULL. */

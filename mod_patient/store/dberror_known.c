@@ -208,7 +208,11 @@ static const struct {
     { 1049, "", "the server has no database DB_NAME" },
     { 1129, "", "the server blocks this host: FLUSH HOSTS there" },
     { 1130, "", "the account may not connect from this host" },
+    { 1054, "", "a column is missing: sql/schema.sql names those that the "
+      "tables must have" },
     { 1146, "", "a table is missing: apply sql/schema.sql" },
+    { 1364, "", "a column that sql/schema.sql does not name needs a DEFAULT, "
+      "or may be NULL" },
     { 1461, "", "the server's max_prepared_stmt_count is reached" },
     { 1969, "", "the server's max_statement_time is too short" },
     { 3024, "", "the server's max_execution_time is too short" },

@@ -26,18 +26,44 @@ static struct {
     apr_uint32_t is_begun;      /* somebody was the first */
 } *shared;
 
-/* Times without a zone, and texts in a character set that is not all of
- * Unicode; table by table. */
+/*
+ * Times without a zone, and texts in a character set that is not all of
+ * Unicode; table by table.  The last column is what mends a table, in the
+ * words of ALTER TABLE; the first row of a table has it.  By the collation of
+ * the same name, if utf8mb4 has one: what was unique has to stay so.  With
+ * room for keys of four bytes a character.  A view has nothing to alter, and
+ * tables whose names differ in case are others, even where MariaDB's views of
+ * them think otherwise.
+ */
+#define TELLS_CASES "c.collation_name REGEXP '_(bin|cs)$'"
+
 static const char find_columns[] =
-    "SELECT table_name, column_name, character_set_name "
-    "FROM information_schema.columns WHERE table_schema = DATABASE() AND ("
-    "(table_name IN ('users', 'posts') AND data_type = 'datetime' "
-    "AND column_name IN ('created_at', 'updated_at')) OR "
-    "(character_set_name NOT IN "
-    "('utf8mb4', 'utf16', 'utf16le', 'utf32', 'gb18030') AND ("
-    "(table_name = 'users' AND column_name IN ('email', 'name')) OR "
-    "(table_name = 'posts' AND column_name IN ('title', 'content'))))) "
-    "ORDER BY table_name, ordinal_position";
+    "SELECT c.table_name, c.column_name, c.character_set_name, CONCAT("
+    "IF(t.engine = 'MyISAM', 'ENGINE=InnoDB, ', "
+    "IF(t.row_format IN ('Compact', 'Redundant'), 'ROW_FORMAT=DYNAMIC, ', "
+    "'')), 'CONVERT TO CHARACTER SET utf8mb4 COLLATE ', "
+    "COALESCE(like_it.collation_name, "
+    "IF(" TELLS_CASES ", 'utf8mb4_bin', 'utf8mb4_general_ci'))) "
+    "FROM information_schema.columns c "
+    "JOIN information_schema.tables t "
+    "ON t.table_schema = c.table_schema "
+    "AND CAST(t.table_name AS BINARY) = c.table_name "
+    "LEFT JOIN information_schema.collations like_it "
+    "ON like_it.collation_name = CONCAT('utf8mb4', "
+    "SUBSTRING(c.collation_name, LOCATE('_', c.collation_name))) "
+    "WHERE c.table_schema = DATABASE() "
+    "AND CAST(c.table_name AS BINARY) IN ('users', 'posts') AND ("
+    "(c.data_type = 'datetime' "
+    "AND c.column_name IN ('created_at', 'updated_at')) OR "
+    "(t.table_type = 'BASE TABLE' AND c.character_set_name NOT IN "
+    "('utf8mb4', 'utf16', 'utf16le', 'utf32', 'gb18030') "
+    "AND CONCAT(c.table_name, '.', c.column_name) IN ("
+    "'users.email', 'users.name', 'posts.title', 'posts.content'))) "
+    "ORDER BY c.table_name, " TELLS_CASES " DESC, c.column_name <> 'email', "
+    "c.ordinal_position";
+
+/* Strict, but a zero date in another column is none of its business. */
+#define CURE_MODE "SET sql_mode = 'STRICT_TRANS_TABLES';"
 
 /* What was found; a text is NULL if that is nothing. */
 typedef struct findings_t {
@@ -78,9 +104,9 @@ static void note_column(findings_t *found, MYSQL_ROW row, apr_pool_t *pool)
         pool, "%s (%s)", name, row[2]), pool);
     if (found->table == NULL || strcmp(found->table, row[0]) != 0) {
         found->table = apr_pstrdup(pool, row[0]);
-        found->cure = join(found->cure, " ", apr_psprintf(
-            pool, "ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4 "
-            "COLLATE utf8mb4_general_ci;", row[0]), pool);
+        found->cure = apr_psprintf(
+            pool, "%s ALTER TABLE %s %s;",
+            found->cure ? found->cure : CURE_MODE, row[0], row[3]);
     }
 }
 
