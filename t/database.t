@@ -1,5 +1,5 @@
 # A database that is not set up as ours would be: another time zone, another
-# character set, a strict mode or none. Patients and databases of its own.
+# character set, a strict mode or none, commits or not. Patients and databases of its own.
 
 use Patient;
 use Patient::Database;
@@ -15,6 +15,8 @@ my %SERVERS = (
         '--sql-mode='],
     'in ANSI mode, with no backslash escapes' =>
         ['--sql-mode=ANSI,NO_BACKSLASH_ESCAPES,TRADITIONAL'],
+    'where who does not commit has written nothing' => ['--autocommit=0',
+        '--completion-type=CHAIN', '--transaction-isolation=SERIALIZABLE'],
 );
 
 for my $kind (sort keys %SERVERS) {
@@ -38,6 +40,14 @@ for my $kind (sort keys %SERVERS) {
         is_error(request(POST => '/api/posts', port => $port,
             token => $user->{token}, json => { title => 'x' x 256 }), 400,
             qr/255/, 'nothing is cut');
+        is((sql('SELECT COUNT(*) FROM posts WHERE user_id = ' . $user->{id},
+            $database->address))[0][0], 1, 'what was answered is written');
+        new_post($user, port => $port) for 1 .. 5;
+        is(request(DELETE => "/api/posts/$post->{id}", port => $port,
+            token => $user->{token})->status, 200, 'and is deleted');
+        my @list = map { request(GET => '/api/posts', port => $port)
+            ->json->{count} } 1 .. 10;
+        is("@list", '5 ' x 9 . 5, 'as any connection sees at once');
     };
 }
 

@@ -55,11 +55,12 @@ static apr_status_t set_up_connection(apr_pool_t *pool, dbd_cfg_t *cfg,
     made.is_made = 1;
     connect_set_timeout(mysql, POOL_READ_TIMEOUT);
     /* Whatever the server's defaults are: every character there is, times in
-     * the zone that we read them in, and what doesn't fit is refused rather
-     * than cut. */
+     * the zone that we read them in, what doesn't fit is refused rather than
+     * cut, and each statement is a transaction of its own. */
     apr_dbd_query(dbd->driver, dbd->handle, &rows, apr_psprintf(
         pool, "SET NAMES utf8mb4, time_zone = '%s', sql_mode = "
-        "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'", session_zone));
+        "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1",
+        session_zone));
     note_refusal(mysql);
     /* Who must change an expired password may SET things, and no more: to be
      * found out now, not by the first request. */
