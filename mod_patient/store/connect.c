@@ -162,3 +162,16 @@ void connect_set_timeout(struct st_mysql *mysql, apr_interval_time_t timeout)
     pvio->methods->set_timeout(pvio, PVIO_READ_TIMEOUT, (int)seconds);
     pvio->methods->set_timeout(pvio, PVIO_WRITE_TIMEOUT, (int)seconds);
 }
+
+void connect_forget_rows(struct st_mysql *mysql)
+{
+    const LIST *item;
+
+    for (item = mysql->stmts; item != NULL; item = item->next) {
+        if (mysql_stmt_num_rows(item->data) > 0) {
+            /* Rows that were read to the end it would not free. */
+            mysql_stmt_data_seek(item->data, 0);
+            mysql_stmt_free_result(item->data);
+        }
+    }
+}

@@ -42,4 +42,11 @@ apr_status_t connect_open(struct st_mysql **mysql, dberror_t *error,
  */
 void connect_set_timeout(struct st_mysql *mysql, apr_interval_time_t timeout);
 
+/**
+ * Frees the rows that its prepared statements have read, and that each would
+ * keep until it runs again: on an idle connection a list of long posts, for as
+ * long as that lives.
+ */
+void connect_forget_rows(struct st_mysql *mysql);
+
 #endif

@@ -267,6 +267,7 @@ void pool_give_back(db_session_t *session)
     db_t *db = session->db;
 
     apr_pool_destroy(session->pool);
+    connect_forget_rows(session->mysql);
     connections_return(db->connections, session->connection);
     pool_leave_dbd(db, session->dbd, 1);
     leave_gate(db);
