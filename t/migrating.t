@@ -677,6 +677,7 @@ subtest 'views will do in place of tables' => sub {
         or fail('nobody is told that their times have no zone');
     new_post(sign_in(port => $port), port => $port);
     is(scalar(posts_of($patient)), 1, 'they are written and read');
+    is(request(GET => '/readyz', port => $port)->status, 200, 'it is ready');
     is(scalar(alarms($patient)), 1, 'and there is nothing else to say');
 };
 
