@@ -3,6 +3,7 @@
 
 use Patient;
 use File::Temp ();
+use POSIX ();
 use Patient::Database;
 use Patient::Log;
 use Patient::Server;
@@ -43,6 +44,8 @@ subtest 'what is no good stops the start, in one line' => sub {
         'a newline alone' => ["\n", qr/is empty/],
         'two lines'      => ["a\nb\n", qr/holds more than one line/],
         'a NUL'          => ["a\0b", qr/holds a NUL/],
+        'too much'       => ['x' x 1901, qr/holds more than 1,900 bytes/],
+        'far too much'   => ['x' x 50_000_000, qr/holds more than/],
     );
     for my $name (sort keys %bad) {
         my ($bytes, $said, @more) = @{ $bad{$name} };
@@ -53,6 +56,34 @@ subtest 'what is no good stops the start, in one line' => sub {
         isnt($status, 0, "$name: it does not start");
         like($err, qr/\A[^\n]*$said[^\n]*\n\z/, 'and says why');
     }
+};
+
+subtest 'what is no plain file stops the start, too' => sub {
+    unlink $file;
+    for my $case ([pipe => sub { POSIX::mkfifo($file, 0600) }],
+        [directory => sub { mkdir $file }],
+        [device => sub { symlink '/dev/zero', $file }]) {
+        my ($name, $make) = @$case;
+        $make->() or die "$name: $!";
+        my $start = time;
+        my ($status, undef, undef, $err) =
+            Patient::Server->prepare(%env)->ctl('check');
+        isnt($status, 0, "a $name: it does not start");
+        like($err, qr/\A[^\n]*\S+ is no plain file[^\n]*\n\z/, 'and says why');
+        cmp_ok(time - $start, '<', 5, 'at once');
+        -d $file && !-l $file ? rmdir $file : unlink $file;
+    }
+};
+
+# As long as may be, and each byte two in an option file.
+subtest 'a password as long as may be' => sub {
+    my $password = '"\\' x 950;
+    $database->take_password($password);
+    replace($password);
+    my $patient = Patient::Server->new(%env);
+    is(request(GET => '/readyz', port => $patient->port)->status, 200,
+        'it lets the patient in');
+    $database->take_password('a password');
 };
 
 # Everything that an option file, a shell or SQL might trip over.
@@ -141,11 +172,48 @@ subtest 'a file that is no good in between does no harm' => sub {
     is_well('and then the new one');
 };
 
+subtest 'while it is used, nobody notices' => sub {
+    my @status;
+    my $ask = sub ($count) {
+        my @connections = map { connection(port => $port) } 1 .. $count;
+        $_->send($_->compose(POST => '/api/posts', token => $user->{token},
+            json => { title => 'T' })) for @connections;
+        push @status, map { $_->read->status } @connections;
+    };
+    $ask->(3) for 1 .. 3;
+    $database->take_password('eighth');
+    $ask->(30) for 1 .. 5;      # more than there are connections
+    replace("eighth\n");
+    my $start = time;
+    $ask->(30) while time - $start < 4;
+    is(scalar(grep { $_ != 201 } @status), 0, 'everybody is served');
+    cmp_ok(@status, '>', 300, 'who are many');
+    disconnect();
+    is_well('and it is the new one');
+};
+
+subtest 'it cannot be read for a while' => sub {
+    my $mark = $patient->log->mark;
+    chmod 0, $file;
+    if (-r $file) {             # we are root
+        unlink $file;
+    }
+    ok($patient->log->wait_for($mark, sub ($l) {
+        $l->{type} eq 'CONFIGURATION WARNING'
+            && $l->{error} =~ /cannot be read/ }), 'the log says so');
+    is(scalar(grep { $_->{type} eq 'CONFIGURATION WARNING' }
+        $patient->log->since($mark)), 1, 'once');
+    disconnect();
+    is_well('the old one is used');
+    replace('eighth');
+};
+
 subtest 'it is nowhere to be read' => sub {
     my $private = "$patient->{env}{PATIENT_RUN}/private";
     is((stat "$private/my.cnf")[2] & 0777, 0600, 'the option file is private');
     ok(!-e "$private.new", 'and nothing else is left');
-    unlike($patient->log_text, qr/seventh|sixth/, 'the log tells none');
+    unlike($patient->log_text, qr/seventh|sixth|eighth/, 'the log tells none');
+    unlike($patient->log_text, qr/^[^{]/m, 'and is all JSON');
 };
 
 undef $patient;

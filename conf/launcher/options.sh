@@ -89,7 +89,7 @@ apply sql/schema.sql with; the tables must be there already"
 $DB_HOST:$DB_PORT (MariaDB takes -12:59 to +13:00): $output" ;;
         *TLS/SSL*) output="$output (is DB_SSL_CA the authority of its \
 certificate, and DB_HOST a name in it?)" ;;
-        *require_secure_transport*)
+        *'ERROR 3159 '* | *require_secure_transport*)
             output="$output (it wants TLS: set DB_SSL_CA)" ;;
     esac
     log warning 'SCHEMA WARNING' "sql/schema.sql could not be applied to \
@@ -149,7 +149,8 @@ watch_password()
         # A look that starts no process. It takes the first line alone, so
         # that whatever is new is read once more.
         line=''
-        { IFS= read -r line <"$DB_PASSWORD_FILE"; } 2>/dev/null
+        [ ! -f "$DB_PASSWORD_FILE" ] ||
+            { IFS= read -r line <"$DB_PASSWORD_FILE"; } 2>/dev/null
         [ "$line" != "$DB_PASSWORD" ] || continue
         old=$DB_PASSWORD
         if problem=$(password_problem); then

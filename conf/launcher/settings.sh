@@ -107,9 +107,20 @@ password_of_file()
     printf '%s' "${text%"$newline"}"
 }
 
-# Why DB_PASSWORD_FILE is no good; 1 if it is.
+# Why DB_PASSWORD_FILE is no good; 1 if it is. Nothing is read that does not
+# end, or that could be read once only; and libmariadb takes an option of some
+# 4,000 bytes, where each may have become two.
 password_problem()
 {
+    [ -f "$DB_PASSWORD_FILE" ] || [ ! -e "$DB_PASSWORD_FILE" ] || {
+        printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE is no plain file"
+        return 0
+    }
+    [ "$(wc -c 2>/dev/null <"$DB_PASSWORD_FILE" || echo 0)" -le 1900 ] || {
+        printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE holds more than \
+1,900 bytes"
+        return 0
+    }
     text=$(password_of_file 2>/dev/null && printf x) || {
         printf '%s' "DB_PASSWORD_FILE: $DB_PASSWORD_FILE cannot be read"
         return 0
