@@ -37,7 +37,9 @@ my @failures = (
         'an account that is locked',
         sub { root("ALTER USER patient\@'%' ACCOUNT LOCK") },
         sub { root("ALTER USER patient\@'%' ACCOUNT UNLOCK") }],
-    [1040, '08004', 'ER_CON_COUNT_ERROR', 'SequelizeConnectionError',
+    # MariaDB leaves out the state before it has said hello, for who is one more
+    # than the one too many.
+    [1040, qr/\A(?:08004|HY000)\z/, 'ER_CON_COUNT_ERROR', 'SequelizeConnectionError',
         'too many connections',
         sub { disconnect();
             root('SET GLOBAL max_connections = 10');
@@ -75,7 +77,8 @@ for my $failure (@failures) {
             ($l->{mysql_errno} // 0) == $number });
         like($line->{error} // '', qr/\A\Q$name\E: ./, $name);
         is($line->{code}, $code, $code);
-        is($line->{sqlstate}, $state, "SQLSTATE $state");
+        like($line->{sqlstate} // '', ref $state ? $state : qr/\A$state\z/,
+            "SQLSTATE $state");
         like($line->{native} // '', qr/[^\x00-\x7F]/, 'in its own words')
             if $number == 1146 || $number == 1045;
         like($line->{hint} // '', qr/./, 'with a hint');

@@ -23,6 +23,10 @@
  * server has just answered. */
 #define REASON_TIMEOUT apr_time_from_sec(2)
 
+/* So often both may be tried in turn, where a place comes free and is taken
+ * again in between. */
+#define ASK_MAX 3
+
 /* Where a connection is to be made. */
 typedef struct way_t {
     incident_t *incident;       /* bends it; NULL: as configured */
@@ -37,8 +41,8 @@ typedef struct attempt_t {
     apr_time_t deadline;
     way_t way;
     breaker_role_e role;
-    int has_asked;              /* a connection of our own got through where
-                                 * mod_dbd's did not */
+    int has_asked;              /* so often a connection of our own got through
+                                 * where mod_dbd's did not */
     int in_vain;                /* idle ones that were not there after all */
     dberror_t error;
 } attempt_t;
@@ -108,7 +112,7 @@ static int learn_reason(attempt_t *attempt, const char *words)
     }
     if (connect_open(&mysql, &asked, NULL, 0, REASON_TIMEOUT, pool)
         == APR_SUCCESS) {
-        return attempt->has_asked++ > 0;
+        return ++attempt->has_asked > ASK_MAX;
     }
     /* Other words are about something else: mod_dbd may have parameters that
      * we know nothing of. */
