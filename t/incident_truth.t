@@ -178,6 +178,29 @@ subtest 'an answer counts, whenever the books are closed' => sub {
     }
 };
 
+subtest 'who still waits for the wrong place is no concern of others' => sub {
+    my $id = $patient->fall_ill('db-fail', duration_s => 30,
+        timeout_ms => 3000);
+    my @users = users(child_count());
+    wait_until(sub { $patient->incident($id)->{evidence}{during}{met} > 0 })
+        or die 'nobody met it';
+    ask(POST => '/api/chaos/halt');
+    my (%status, $longest);
+    for my $end (time + 4.5) {
+        while (time < $end) {
+            my $answer = ask(GET => '/api/posts?limit=1');
+            $status{ $answer->status }++;
+            $longest = $answer->seconds if $answer->seconds > ($longest // 0);
+            sleep 0.02;
+        }
+    }
+    is(join(' ', keys %status), '200', 'once it is over, all others are well');
+    cmp_ok($longest, '<', 2.5, 'and need not wait for them');
+    ok((grep { $_->read->status == 503 } @users), 'who had met it failed');
+    is(($patient->wait_for_end($id) // {})->{state}, 'recovered',
+        'which counts');
+};
+
 subtest 'whoever feels one of the others: there is a line' => sub {
     my $author = sign_in(@port);
     new_post($author, @port, title => "Post $_") for 1 .. 30;

@@ -29,7 +29,8 @@
 
 /* Where a connection is to be made. */
 typedef struct way_t {
-    incident_t *incident;       /* bends it; NULL: as configured */
+    int place;                  /* its number: each incident has another; 0: as
+                                 * configured, and there is no more of it */
     const char *host;
     int port;
     apr_interval_time_t timeout;
@@ -105,7 +106,7 @@ static int learn_reason(attempt_t *attempt, const char *words)
     if (dberror_is_clients(attempt->error.number)) {
         return 1;
     }
-    breaker_reason(&asked, db->breaker, pool);
+    breaker_reason(&asked, db->breaker, 0, pool);
     if (asked.number != 0 && strcmp(asked.native, words) == 0) {
         explain(attempt, asked.number, asked.sqlstate, words);
         return 1;
@@ -221,7 +222,7 @@ static int try_role(attempt_t *attempt)
     breaker_outcome_t outcome = { 0 };
     int has_failed = 1, is_hope;
 
-    if (attempt->way.incident != NULL) {
+    if (attempt->way.place != 0) {
         look_elsewhere(attempt);
     }
     else {
@@ -229,31 +230,31 @@ static int try_role(attempt_t *attempt)
     }
     outcome.error = has_failed ? &attempt->error : NULL;
     is_hope = breaker_settle(attempt->session->db->breaker, attempt->role,
-                             &outcome);
+                             attempt->way.place, &outcome);
     if (has_failed) {
         db_log_error(&attempt->error);
     }
     return !is_hope;
 }
 
+static int place_of(const incident_t *incident)
+{
+    return (int)(incident->serial & 0xffffff) * INCIDENT_SLOTS
+        + (int)(incident - incident_slots()) + 1;
+}
+
 /* Where to look for the database now. */
 static void find_way(way_t *way, apr_pool_t *pool)
 {
-    memset(way, 0, sizeof(*way));
-    way->incident = incident_at(CHAOS_FAULT_ENDPOINT);
-    if (way->incident != NULL) {
-        decoy_endpoint(&way->host, &way->port, &way->timeout,
-                       incident_args(way->incident, pool));
-        incident_bite(way->incident);
-    }
-}
+    incident_t *incident = incident_at(CHAOS_FAULT_ENDPOINT);
 
-/* A number for that place: each incident's is another. */
-static int place_of(const way_t *way)
-{
-    return way->incident == NULL ? 0
-        : (int)(way->incident->serial & 0xffffff) * INCIDENT_SLOTS
-          + (int)(way->incident - incident_slots()) + 1;
+    memset(way, 0, sizeof(*way));
+    if (incident != NULL) {
+        way->place = place_of(incident);
+        decoy_endpoint(&way->host, &way->port, &way->timeout,
+                       incident_args(incident, pool));
+        incident_bite(incident);
+    }
 }
 
 apr_status_t attempt_open(db_session_t *session, db_t *db,
@@ -266,14 +267,13 @@ apr_status_t attempt_open(db_session_t *session, db_t *db,
     session->dbd = NULL;
     session->refusal = NULL;
     find_way(&attempt.way, session->pool);
-    while ((attempt.role = breaker_take(db->breaker,
-                                        place_of(&attempt.way),
+    while ((attempt.role = breaker_take(db->breaker, attempt.way.place,
                                         deadline)) != BREAKER_TOLD) {
         if (try_role(&attempt)) {
             return session->dbd ? APR_SUCCESS : APR_EGENERAL;
         }
     }
-    breaker_reason(&error, db->breaker, session->pool);
+    breaker_reason(&error, db->breaker, attempt.way.place, session->pool);
     db_log_error(&error);
     return APR_EGENERAL;
 }

@@ -47,17 +47,18 @@ apr_status_t breaker_create(breaker_t **breaker, const dberror_t *reason,
  * Waits until this thread may ask, or is told.
  * @param elsewhere not 0: the question is for another place than usual, which
  *        has this number: idle connections don't count, nor what was learned
- *        of any other place
+ *        of any other place.  Of two such, the last one asked for is known
  * @param deadline steady time
  */
 breaker_role_e breaker_take(breaker_t *breaker, int elsewhere,
                             apr_time_t deadline);
 
 /**
- * Says what came of a role other than BREAKER_TOLD.
+ * Says what came of a role other than BREAKER_TOLD, in the place that it was
+ * for.
  * @return 1 if there may still be a connection: ask again
  */
-int breaker_settle(breaker_t *breaker, breaker_role_e role,
+int breaker_settle(breaker_t *breaker, breaker_role_e role, int elsewhere,
                    const breaker_outcome_t *outcome);
 
 /**
@@ -66,7 +67,11 @@ int breaker_settle(breaker_t *breaker, breaker_role_e role,
  */
 void breaker_returned(breaker_t *breaker, int was_open);
 
-/** Why the last attempt failed; copied into pool. */
-void breaker_reason(dberror_t *error, breaker_t *breaker, apr_pool_t *pool);
+/** Any place: the one where an attempt failed last. */
+#define BREAKER_ANYWHERE (-1)
+
+/** Why the last attempt there failed; copied into pool. */
+void breaker_reason(dberror_t *error, breaker_t *breaker, int elsewhere,
+                    apr_pool_t *pool);
 
 #endif

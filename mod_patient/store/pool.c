@@ -208,7 +208,7 @@ static void log_pool(db_t *db, apr_status_t why, apr_interval_time_t waited)
 
 void db_last_error(dberror_t *error, db_t *db, apr_pool_t *pool)
 {
-    breaker_reason(error, db->breaker, pool);
+    breaker_reason(error, db->breaker, BREAKER_ANYWHERE, pool);
 }
 
 /* ---- lending ---- */

@@ -35,7 +35,7 @@ static void settle(breaker_t *breaker, breaker_role_e role, int is_open,
         .is_open = is_open, .took_idle = took_idle
     };
 
-    breaker_settle(breaker, role, &outcome);
+    breaker_settle(breaker, role, 0, &outcome);
 }
 
 static void fail(breaker_t *breaker, breaker_role_e role, const char *words)
@@ -44,7 +44,16 @@ static void fail(breaker_t *breaker, breaker_role_e role, const char *words)
     breaker_outcome_t outcome = { .error = &error };
 
     dberror_parse(&error, words, "db.example", 3306, pool);
-    breaker_settle(breaker, role, &outcome);
+    breaker_settle(breaker, role, 0, &outcome);
+}
+
+static void fail_at(breaker_t *breaker, int place)
+{
+    dberror_t error;
+    breaker_outcome_t outcome = { .error = &error };
+
+    dberror_parse(&error, "Unknown server host 'x' (-2)", "x", 3306, pool);
+    breaker_settle(breaker, BREAKER_MAKE_NEW, place, &outcome);
 }
 
 static void test_counting(void)
@@ -90,14 +99,44 @@ static void test_breaking(void)
          "Can't connect to server on 'db.example' (111)");
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_TOLD,
            "after a failure, others are told at once");
-    breaker_reason(&reason, breaker, pool);
+    breaker_reason(&reason, breaker, 0, pool);
     tap_is_str(reason.code, "ECONNREFUSED", "and why");
     tap_is(breaker_take(breaker, 1, soon()), BREAKER_MAKE_NEW,
            "what was learned of one place says nothing of another");
-    fail(breaker, BREAKER_MAKE_NEW, "Unknown server host 'x' (-2)");
+    fail_at(breaker, 1);
+    breaker_reason(&reason, breaker, 1, pool);
+    tap_is_str(reason.code, "ENOTFOUND", "why there");
+    breaker_reason(&reason, breaker, 0, pool);
+    tap_is_str(reason.code, "ECONNREFUSED", "why here");
+    breaker_reason(&reason, breaker, BREAKER_ANYWHERE, pool);
+    tap_is_str(reason.code, "ENOTFOUND", "why, the last time");
+}
+
+/* Whoever still tries elsewhere, when all others are back. */
+static void test_stragglers(void)
+{
+    breaker_t *breaker = make_breaker();
+
+    settle(breaker, breaker_take(breaker, 0, soon()), 1, 0);
+    tap_is(breaker_take(breaker, 1, soon()), BREAKER_MAKE_NEW,
+           "one tries elsewhere");
     tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
-           "nor the other way round: back home, all is forgotten");
+           "who is back need not wait for that one");
     settle(breaker, BREAKER_MAKE_NEW, 1, 0);
+    breaker_returned(breaker, 1);
+    fail_at(breaker, 1);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_USE_IDLE,
+           "nor is told of its failure");
+    tap_is(breaker_take(breaker, 1, soon()), BREAKER_TOLD,
+           "which others there are");
+    tap_is(breaker_take(breaker, 2, soon()), BREAKER_MAKE_NEW,
+           "a third place is another again");
+    fail_at(breaker, 1);
+    tap_is(breaker_take(breaker, 2, vitals_now() + 1000), BREAKER_TOLD,
+           "where one tries at a time, whoever comes late from the second");
+    fail_at(breaker, 2);
+    tap_is(breaker_take(breaker, 0, soon()), BREAKER_MAKE_NEW,
+           "and here all is well");
 }
 
 static void test_probing(void)
@@ -137,7 +176,7 @@ static int find_closed(breaker_t *breaker, breaker_role_e role, int left_dead)
     if (left_dead) {
         breaker_returned(breaker, 0);
     }
-    return breaker_settle(breaker, role, &outcome);
+    return breaker_settle(breaker, role, 0, &outcome);
 }
 
 static void test_closed(void)
@@ -211,6 +250,7 @@ int main(void)
     test_counting();
     test_swap();
     test_breaking();
+    test_stragglers();
     test_probing();
     test_closed();
     test_closed_to_made();
