@@ -332,7 +332,7 @@ subtest 'its filters count real failures, and nothing else' => sub {
 };
 
 # What the sources can say of an error, and httpd of itself.
-subtest 'no type of an error is counted by the original\'s filter alone' => sub {
+subtest 'no error is counted by the original\'s filter alone' => sub {
     my %types = (HTTPD => 1);
     File::Find::find({ no_chdir => 1, wanted => sub {
         $types{$_} = 1 for -f && /(?:\.[chs]+|patientctl)\z/
