@@ -242,7 +242,7 @@ static void find_paths(const char *paths[CGROUP_HIERARCHIES], char *text)
 
 /* One hierarchy that is mounted. */
 typedef struct mount_t {
-    const char *root;           /* which of its groups the mount shows */
+    char root[CGROUP_PATH_MAX]; /* which of its groups the mount shows */
     char point[CGROUP_PATH_MAX];
     const char *type, *options;
 } mount_t;
@@ -265,12 +265,12 @@ static void unescape(char *to, const char *from, apr_size_t size)
     *to = '\0';
 }
 
-/* "31 23 0:28 ROOT POINT options ... - TYPE SOURCE OPTIONS". @return 0: it is
- * no hierarchy of control groups */
+/* "31 23 0:28 ROOT POINT options ... - TYPE SOURCE OPTIONS", where SOURCE may
+ * be empty. @return 0: it is no hierarchy of control groups */
 static int parse_mount(mount_t *mount, char *line, const char *root)
 {
     char *second = strstr(line, " - ");
-    char *field[5], *keep;
+    char *field[5];
     apr_size_t len = strlen(root);
     int i;
 
@@ -278,20 +278,21 @@ static int parse_mount(mount_t *mount, char *line, const char *root)
         return 0;
     }
     *second = '\0';
+    second += 3;
+    second[strcspn(second, "\n")] = '\0';
     for (i = 0; i < 5; i++) {
-        field[i] = strtok_r(i ? NULL : line, " ", &keep);
+        field[i] = strsep(&line, " ");
         if (field[i] == NULL) {
             return 0;
         }
     }
-    mount->root = field[3];
+    unescape(mount->root, field[3], sizeof(mount->root));
     memcpy(mount->point, root, len);
     unescape(mount->point + len, field[4], sizeof(mount->point) - len);
-    mount->type = strtok_r(second + 3, " \n", &keep);
-    strtok_r(NULL, " \n", &keep);
-    mount->options = strtok_r(NULL, " \n", &keep);
-    return mount->type != NULL && mount->options != NULL
-        && strncmp(mount->type, "cgroup", 6) == 0;
+    mount->type = strsep(&second, " ");
+    strsep(&second, " ");
+    mount->options = strsep(&second, " ");
+    return mount->options != NULL && strncmp(mount->type, "cgroup", 6) == 0;
 }
 
 static int is_there(const char *dir)
@@ -423,21 +424,26 @@ static int is_mounted(const mount_t *mount, int hierarchy)
         && has_word(mount->options, controllers[hierarchy]);
 }
 
-/* Takes the place that a mount shows, if none is known that is surer. */
+/* Takes the place that a mount shows, if none is known that is surer, or as
+ * sure with more of the groups above it in sight. */
 static void consider(cgroup_t *cgroup, sureness_e *known, int hierarchy,
                      const mount_t *mount, const char *path)
 {
     char dir[CGROUP_PATH_MAX];
     sureness_e sureness = locate(dir, mount, path);
+    const char *rival = cgroup->in[hierarchy].dir;
+    apr_size_t top = strlen(mount->point);
     apr_size_t len = strlen(dir);
 
-    if (sureness > *known) {
+    if (len > 1 && dir[len - 1] == '/') {
+        dir[--len] = '\0';
+    }
+    if (sureness > *known
+        || (sureness == CERTAIN && *known == CERTAIN
+            && len - top > strlen(rival) - cgroup->in[hierarchy].top)) {
         *known = sureness;
-        if (len > 1 && dir[len - 1] == '/') {
-            dir[len - 1] = '\0';
-        }
         memcpy(cgroup->in[hierarchy].dir, dir, sizeof(dir));
-        cgroup->in[hierarchy].top = strlen(mount->point);
+        cgroup->in[hierarchy].top = top;
     }
 }
 

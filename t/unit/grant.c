@@ -253,6 +253,35 @@ static void mounts(void)
     is_memory(128, "the mount that shows this group, with a blank in its name");
     put("/sys/fs/cgroup/unified/b/memory.max", "67108864\n");
     is_memory(64, "the smaller one where both versions limit");
+
+    begin();
+    put("/proc/self/cgroup", "0::/a b:c/d (e)\n");
+    put("/proc/self/mountinfo", OTHERS
+        MOUNT_2("/stranger", "/host/unified")
+        MOUNT_2("/a\\040b:c", "/sys/fs/cgroup/unified"));
+    put("/host/unified/memory.max", "33554432\n");
+    put("/sys/fs/cgroup/unified/memory.max", "134217728\n");
+    put("/sys/fs/cgroup/unified/d (e)/memory.max", "100663296\n");
+    put("/sys/fs/cgroup/unified/d/memory.max", "33554432\n");
+    is_memory(96, "a group with blanks and a colon in its name, and a mount "
+              "of it");
+    put("/proc/self/mountinfo", OTHERS
+        "30 23 0:26 / /sys/fs/cgroup/unified rw - cgroup2  rw,nsdelegate\n");
+    put("/sys/fs/cgroup/unified/a b:c/d (e)/memory.max", "67108864\n");
+    is_memory(64, "a mount whose source has no name");
+
+    begin();
+    put("/proc/self/cgroup", "4:memory:/pod/box\n0::/pod/box\n");
+    put("/proc/self/mountinfo", OTHERS
+        MOUNT_1("memory", "/pod/box", "/sys/fs/cgroup/memory")
+        MOUNT_1("memory", "/", "/host/memory")
+        MOUNT_1("memory", "/pod", "/half/memory"));
+    put("/sys/fs/cgroup/memory/memory.limit_in_bytes", NO_LIMIT);
+    put("/half/memory/box/memory.limit_in_bytes", NO_LIMIT);
+    put("/host/memory/pod/box/memory.limit_in_bytes", NO_LIMIT);
+    put("/host/memory/pod/memory.limit_in_bytes", NO_LIMIT);
+    put("/host/memory/memory.limit_in_bytes", "134217728\n");
+    is_memory(128, "of several mounts, the one with most of the groups above");
 }
 
 static void told(void)
