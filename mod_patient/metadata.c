@@ -4,6 +4,7 @@
 #include "metadata.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <apr_strings.h>
@@ -12,7 +13,8 @@
 #include "upstream.h"
 #include "vitals.h"
 
-#define ANSWER_MAX 65536
+/* Of a task with ten containers and all of their labels, and more. */
+#define ANSWER_MAX (256 * 1024)
 
 #define ID_CHARACTERS "abcdefghijklmnopqrstuvwxyz" \
                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
@@ -34,10 +36,30 @@ static void copy_id(char *id, const char *arn)
     }
 }
 
-/* @return NULL: no JSON came in time */
-static json_t *ask(const char *url, apr_time_t deadline, apr_pool_t *pool)
+const char *metadata_endpoint(void)
 {
-    char *answer = apr_palloc(pool, ANSWER_MAX);
+    /* The newest first; the one before is all that older platforms have, and
+     * has the same in it. */
+    static const char *const variables[] = {
+        "ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI"
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        const char *endpoint = getenv(variables[i]);
+
+        if (endpoint != NULL && *endpoint) {
+            return endpoint;
+        }
+    }
+    return NULL;
+}
+
+/* @param answer room for ANSWER_MAX bytes
+ * @return NULL: no JSON came in time */
+static json_t *ask(const char *url, char *answer, apr_time_t deadline,
+                   apr_pool_t *pool)
+{
     apr_interval_time_t left = deadline - vitals_now();
     upstream_result_t result;
 
@@ -75,9 +97,10 @@ void metadata_read(metadata_t *metadata, const char *endpoint,
                    apr_interval_time_t timeout, apr_pool_t *pool)
 {
     apr_time_t deadline = vitals_now() + timeout;
-    json_t *task = ask(apr_pstrcat(pool, endpoint, "/task", NULL), deadline,
-                       pool);
-    json_t *container = ask(endpoint, deadline, pool);
+    char *answer = apr_palloc(pool, ANSWER_MAX);
+    json_t *task = ask(apr_pstrcat(pool, endpoint, "/task", NULL), answer,
+                       deadline, pool);
+    json_t *container = ask(endpoint, answer, deadline, pool);
     double units = limit_of(container, "CPU");
 
     memset(metadata, 0, sizeof(*metadata));

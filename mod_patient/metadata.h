@@ -11,9 +11,6 @@
 
 #include "grant.h"
 
-/** Where ECS says so, in each container: on Fargate (1.4.0) and on EC2. */
-#define METADATA_VARIABLE "ECS_CONTAINER_METADATA_URI_V4"
-
 #define METADATA_ID_MAX 64
 
 typedef struct metadata_t {
@@ -21,6 +18,10 @@ typedef struct metadata_t {
     grant_t grant;              /* the smaller of the container's and the
                                  * task's limits */
 } metadata_t;
+
+/** Where ECS says so, as the environment has it in each container.
+ * @return NULL: this is none */
+const char *metadata_endpoint(void);
 
 /**
  * Asks the endpoint, twice at most; what it does not say stays empty.

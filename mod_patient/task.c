@@ -3,8 +3,6 @@
  */
 #include "task.h"
 
-#include <stdlib.h>
-
 #include <httpd.h>
 #include <http_config.h>
 
@@ -21,12 +19,12 @@ const metadata_t *task_find(apr_pool_t *pool)
 {
     static const char key[] = "mod_patient.task";
     kept_t *kept = ap_retained_data_get(key);
-    const char *endpoint = getenv(METADATA_VARIABLE);
+    const char *endpoint = metadata_endpoint();
 
     if (kept == NULL) {
         kept = ap_retained_data_create(key, sizeof(*kept));
     }
-    if (!kept->was_asked && endpoint != NULL && *endpoint
+    if (!kept->was_asked && endpoint != NULL
         && upstream_start() == APR_SUCCESS) {
         kept->was_asked = 1;
         metadata_read(&kept->metadata, endpoint, TIMEOUT, pool);

@@ -119,6 +119,9 @@ my @CASES = (
     [ 'the task\'s, where the container has no share of CPUs of its own',
         { '/task' => $FARGATE, '' => { Limits => { CPU => 2 } } },
         '512.00MB', 0.25 ],
+    [ 'of a task with much else to say', { '/task' => { %$FARGATE,
+        Containers => [ ('x' x 20_000) x 10 ] }, '' => {} },
+        '512.00MB', 0.25 ],
 );
 for my $case (@CASES) {
     my ($what, $answers, $memory, $cpus) = @$case;
@@ -131,6 +134,17 @@ for my $case (@CASES) {
         is(told_cpus($patient), $cpus, 'CPUs');
     };
 }
+
+subtest 'on ECS: an older platform' => sub {
+    my $ecs = Patient::Metadata->new({ '/task' => $FARGATE, '' => {} });
+
+    is(total(Patient::Ill->new(ECS_CONTAINER_METADATA_URI => $ecs->url)),
+        '512.00MB', 'its name for the endpoint will do');
+    my $nobody = Patient::Metadata->new('{}');
+    is(total(Patient::Ill->new(ECS_CONTAINER_METADATA_URI => $nobody->url,
+        ECS_CONTAINER_METADATA_URI_V4 => $ecs->url)), '512.00MB',
+        'the newer one comes first');
+};
 
 my $machine = total(Patient::Ill->new);
 for my $limits ('null', '[]', '{}', '{"CPU":"1","Memory":"512"}',

@@ -51,10 +51,10 @@ apr_status_t host_grant_environment(const char **why, apr_pool_t *pool)
 
 void host_grant_task(apr_pool_t *pool)
 {
-    const char *endpoint = getenv(METADATA_VARIABLE);
+    const char *endpoint = metadata_endpoint();
     metadata_t metadata;
 
-    if (endpoint != NULL && *endpoint) {
+    if (endpoint != NULL) {
         metadata_read(&metadata, endpoint, apr_time_from_sec(1), pool);
         grant_add(&metadata.grant);
     }
