@@ -26,10 +26,11 @@ typedef struct standby_task_t {
 
 /**
  * Makes threads that wait, for this process: once.
- * @param ordinary and low: how many of each priority
+ * @param ordinary and low: how many of each priority, at most: where there can
+ *        be no more, the rest are made when they are needed
  * @param pool when it is cleared, the threads end: all tasks have been joined
  *        by then
- * @return APR_SUCCESS, or why not all could be made
+ * @return APR_SUCCESS, or why none could wait
  */
 apr_status_t standby_open(int ordinary, int low, apr_pool_t *pool);
 

@@ -104,6 +104,43 @@ static void five_at_once(const char *who, int threads_more)
     tap_ok(priorities[3] > 0 && priorities[4] > 0, "... and low ones");
 }
 
+/* Address space for no more than a few threads' stacks. */
+static void limit_memory(rlim_t more)
+{
+    struct rlimit limit;
+    unsigned long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+
+    if (statm == NULL || fscanf(statm, "%lu", &pages) != 1) {
+        pages = 0;
+    }
+    if (statm != NULL) {
+        fclose(statm);
+    }
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = more ? pages * (rlim_t)sysconf(_SC_PAGESIZE) + more
+                          : limit.rlim_max;
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+/* Of a hundred, some cannot be made. */
+static void few(void)
+{
+    apr_pool_t *own;
+    int low, made, before = count_threads(&low);
+
+    apr_pool_create(&own, NULL);
+    limit_memory(4 << 20);
+    tap_is(standby_open(98, 2, own), APR_SUCCESS,
+           "a hundred are too many, but some wait");
+    limit_memory(0);
+    made = count_threads(&low) - before;
+    tap_ok(made >= 3 && made < 98, "... so many: %d", made);
+    five_at_once("where some are missing", 2);
+    apr_pool_destroy(own);
+    tap_is(count_threads(&low), before, "the pool's end is theirs");
+}
+
 int main(void)
 {
     apr_pool_t *own;
@@ -130,5 +167,6 @@ int main(void)
     five_at_once("more than wait", 3);
     apr_pool_destroy(own);
     tap_is(count_threads(&low), before, "the pool's end is theirs");
+    few();
     return tap_done();
 }
