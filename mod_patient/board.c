@@ -332,11 +332,11 @@ static void add_requests(board_sums_t *sums)
     }
 }
 
-void board_sum(board_sums_t *sums)
+board_sums_t *board_sum(apr_pool_t *pool)
 {
+    board_sums_t *sums = apr_pcalloc(pool, sizeof(*sums));
     int i;
 
-    memset(sums, 0, sizeof(*sums));
     sums->started = board->started;
     sums->pool_timeouts = apr_atomic_read64(
         &board->counters[BOARD_POOL_TIMEOUTS]);
@@ -363,6 +363,7 @@ void board_sum(board_sums_t *sums)
         add_memory(sums, pid);
         add_cpu(sums, pid, 0);
     }
+    return sums;
 }
 
 apr_uint64_t board_count_class(const board_sums_t *sums, int status_class)

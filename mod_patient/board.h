@@ -122,8 +122,10 @@ int board_waiting_tell(void);
 /** A stretch of waiting that goes on may be told again. */
 void board_waiting_forget(void);
 
-/** Adds everything up; reads /proc for memory and CPU of each child. */
-void board_sum(board_sums_t *sums);
+/** Adds everything up; reads /proc for memory and CPU of each child.
+ * @param pool has the sums: they are too large for a stack, which a thread
+ *        never gives back */
+board_sums_t *board_sum(apr_pool_t *pool);
 
 /** How many requests ended in one status class, on all routes. */
 apr_uint64_t board_count_class(const board_sums_t *sums, int status_class);

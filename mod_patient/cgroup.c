@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX 16384
-
 /* Directories that a search looks at, at most. */
 #define SEARCH_MAX 4096
 
@@ -113,18 +111,20 @@ static const memory_files_t memory_1 = {
     .tells_above = 1
 };
 
+/* @param stat room for CGROUP_TEXT_MAX bytes */
 static void read_memory(cgroup_limits_t *limits, const char *dir,
-                        const memory_files_t *files)
+                        const memory_files_t *files, char *stat)
 {
     apr_uint64_t limit = read_limit(dir, files->limit);
     apr_uint64_t more = files->more ? read_limit(dir, files->more) : 0;
     apr_uint64_t used, given_up, above;
-    char stat[FILE_MAX] = "";
 
     if (limit == 0 && more == 0 && !files->tells_above) {
         return;                 /* to add up the statistics costs something */
     }
-    read_text(stat, sizeof(stat), dir, "memory.stat");
+    if (!read_text(stat, CGROUP_TEXT_MAX, dir, "memory.stat")) {
+        *stat = '\0';
+    }
     used = read_limit(dir, files->usage);
     given_up = stat_value(stat, files->inactive)
         + stat_value(stat, files->active);
@@ -154,15 +154,15 @@ static void read_cpus_1(cgroup_limits_t *limits, const char *dir)
 }
 
 static void read_group(cgroup_limits_t *limits, cgroup_hierarchy_e hierarchy,
-                       const char *dir)
+                       const char *dir, char *text)
 {
     switch (hierarchy) {
     case CGROUP_UNIFIED:
-        read_memory(limits, dir, &memory_2);
+        read_memory(limits, dir, &memory_2, text);
         read_cpus_2(limits, dir);
         break;
     case CGROUP_MEMORY:
-        read_memory(limits, dir, &memory_1);
+        read_memory(limits, dir, &memory_1, text);
         break;
     default:
         read_cpus_1(limits, dir);
@@ -170,7 +170,7 @@ static void read_group(cgroup_limits_t *limits, cgroup_hierarchy_e hierarchy,
     }
 }
 
-void cgroup_read(cgroup_limits_t *limits, const cgroup_t *cgroup)
+void cgroup_read(cgroup_limits_t *limits, cgroup_t *cgroup)
 {
     int i;
 
@@ -184,7 +184,7 @@ void cgroup_read(cgroup_limits_t *limits, const cgroup_t *cgroup)
         }
         memcpy(dir, cgroup->in[i].dir, sizeof(dir));
         do {
-            read_group(limits, i, dir);
+            read_group(limits, i, dir, cgroup->text);
             slash = strrchr(dir, '/');
             if (slash != NULL) {
                 *slash = '\0';
@@ -451,7 +451,7 @@ void cgroup_find(cgroup_t *cgroup, const char *root)
 {
     const char *paths[CGROUP_HIERARCHIES] = { NULL };
     sureness_e known[CGROUP_HIERARCHIES] = { NOT_FOUND };
-    char text[FILE_MAX], name[CGROUP_PATH_MAX];
+    char name[CGROUP_PATH_MAX];
     char *line = NULL;
     size_t size = 0;
     FILE *file;
@@ -459,11 +459,12 @@ void cgroup_find(cgroup_t *cgroup, const char *root)
 
     memset(cgroup, 0, sizeof(*cgroup));
     snprintf(name, sizeof(name), "%s/proc/self/mountinfo", root);
-    if (!read_text(text, sizeof(text), root, "proc/self/cgroup")
+    if (!read_text(cgroup->text, sizeof(cgroup->text), root,
+                   "proc/self/cgroup")
         || (file = fopen(name, "re")) == NULL) {
         return;
     }
-    find_paths(paths, text);
+    find_paths(paths, cgroup->text);
     while (getline(&line, &size, file) > 0) {
         mount_t mount;
 

@@ -11,6 +11,7 @@
 #include <apr.h>
 
 #define CGROUP_PATH_MAX 1024
+#define CGROUP_TEXT_MAX 16384
 
 typedef enum {
     CGROUP_UNIFIED,             /* version 2 */
@@ -25,6 +26,7 @@ typedef struct cgroup_t {
         char dir[CGROUP_PATH_MAX];  /* its own group; "": there is none */
         apr_size_t top;         /* length of the mount point's part of it */
     } in[CGROUP_HIERARCHIES];
+    char text[CGROUP_TEXT_MAX]; /* room to read files: too large for a stack */
 } cgroup_t;
 
 typedef struct cgroup_limits_t {
@@ -39,7 +41,7 @@ typedef struct cgroup_limits_t {
  *        that has others */
 void cgroup_find(cgroup_t *cgroup, const char *root);
 
-/** Reads the limits as they are now. Any thread. */
-void cgroup_read(cgroup_limits_t *limits, const cgroup_t *cgroup);
+/** Reads the limits as they are now. */
+void cgroup_read(cgroup_limits_t *limits, cgroup_t *cgroup);
 
 #endif

@@ -24,6 +24,7 @@
 static struct {
     pthread_mutex_t mutex;
     const char *root;
+    cgroup_t cgroup;
     grant_t known;              /* by grant_add() */
     apr_time_t at;              /* when the rest was read; 0: never */
     grant_t now;
@@ -106,10 +107,9 @@ static apr_uint64_t less(apr_uint64_t bytes, apr_uint64_t reserve)
 static void reread(void)
 {
     cgroup_limits_t limits;
-    cgroup_t cgroup;
 
-    cgroup_find(&cgroup, grant.root);
-    cgroup_read(&limits, &cgroup);
+    cgroup_find(&grant.cgroup, grant.root);
+    cgroup_read(&limits, &grant.cgroup);
     grant.now.memory = machine_memory();
     lower_memory(&grant.now.memory, grant.known.memory);
     lower_memory(&grant.now.memory, limits.memory);

@@ -220,24 +220,24 @@ static apr_status_t make_id(char *id)
 }
 
 /* What the minute before was like. */
-static void look_back(incident_t *incident)
+static void look_back(incident_t *incident, apr_pool_t *pool)
 {
-    board_sums_t board;
+    const board_sums_t *board = board_sum(pool);
 
-    board_sum(&board);
-    figures_take(&incident->sums, &board);
+    figures_take(&incident->sums, board);
     incident->sums.longest = figures_longest(&book->memory);
     figures_compare(&incident->before,
                     figures_oldest(&book->memory, &incident->sums),
                     &incident->sums);
     /* What follows has a histogram of its own. */
     memset(incident->sums.buckets, 0, sizeof(incident->sums.buckets));
-    incident->before.rss = board.rss;
-    incident->before.waiting_peak = board.pool.waiting;
-    incident->rss_peak = board.rss;
+    incident->before.rss = board->rss;
+    incident->before.waiting_peak = board->pool.waiting;
+    incident->rss_peak = board->rss;
 }
 
-static apr_status_t fill(incident_t *slot, const incident_order_t *order)
+static apr_status_t fill(incident_t *slot, const incident_order_t *order,
+                         apr_pool_t *pool)
 {
     apr_uint32_t serial = slot->serial + 1;
     apr_status_t rv;
@@ -257,7 +257,7 @@ static apr_status_t fill(incident_t *slot, const incident_order_t *order)
     slot->until = slot->begun + order->span;
     slot->armed = apr_time_now();
     slot->prepared = order->scenario->prepare == NULL;
-    look_back(slot);
+    look_back(slot, pool);
     return APR_SUCCESS;
 }
 
@@ -275,7 +275,7 @@ static void forget_symptoms(const chaos_scenario_t *scenario)
 }
 
 apr_status_t incident_arm(incident_t **incident,
-                          const incident_order_t *order)
+                          const incident_order_t *order, apr_pool_t *pool)
 {
     apr_uint32_t *live = &book->live[index_of(order->scenario)];
     incident_t *slot;
@@ -289,7 +289,7 @@ apr_status_t incident_arm(incident_t **incident,
     if (slot == NULL) {
         return APR_ENOSPC;
     }
-    rv = fill(slot, order);
+    rv = fill(slot, order, pool);
     if (rv != APR_SUCCESS) {
         apr_atomic_set32(&slot->state, INCIDENT_FREE);
         return rv;

@@ -109,7 +109,7 @@ typedef struct incident_order_t {
  *         many run as may; APR_ENOSPC: no slot
  */
 apr_status_t incident_arm(incident_t **incident,
-                          const incident_order_t *order);
+                          const incident_order_t *order, apr_pool_t *pool);
 
 /** Asks for the end of a scenario's incident. @return it, or NULL: none ran */
 incident_t *incident_stop(const chaos_scenario_t *scenario);

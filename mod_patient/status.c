@@ -87,17 +87,17 @@ static void print_page(request_rec *r, const board_sums_t *sums)
 
 static int show(request_rec *r, int flags)
 {
-    board_sums_t sums;
+    const board_sums_t *sums;
 
     if (shown == NULL) {
         return DECLINED;
     }
-    board_sum(&sums);
+    sums = board_sum(r->pool);
     if (flags & AP_STATUS_SHORT) {
-        print_auto(r, &sums);
+        print_auto(r, sums);
     }
     else {
-        print_page(r, &sums);
+        print_page(r, sums);
     }
     return OK;
 }

@@ -200,7 +200,7 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
 {
     static apr_time_t remembered, looked;
     apr_time_t now = vitals_now();
-    board_sums_t board;
+    const board_sums_t *board;
     figures_sums_t sums;
     apr_pool_t *own;
     int i, live = 0;
@@ -222,21 +222,21 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
     if (apr_pool_create(&own, pool) != APR_SUCCESS) {
         return APR_SUCCESS;
     }
-    board_sum(&board);
-    emf_round(&board, patient_conf(watched)->metrics_interval);
+    board = board_sum(own);
+    emf_round(board, patient_conf(watched)->metrics_interval);
     if (now >= looked + CPU_EVERY) {
-        watch_cpu(&board, own);
+        watch_cpu(board, own);
         looked = now;
     }
     if (!live && now >= remembered + REMEMBER_EVERY) {
-        figures_take(&sums, &board);
+        figures_take(&sums, board);
         sums.longest = board_longest_take(BOARD_WINDOW_MEMORY);
         incident_remember(&sums);
         remembered = now;
     }
     for (i = 0; live && i < INCIDENT_SLOTS; i++) {
         if (incident_is_live(&incident_slots()[i])) {
-            watch_incident(&incident_slots()[i], &board, own);
+            watch_incident(&incident_slots()[i], board, own);
         }
     }
     apr_pool_destroy(own);

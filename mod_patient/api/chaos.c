@@ -36,7 +36,7 @@ static apr_status_t arm(incident_t **incident, int *answer,
         .live_max = (int)call->conf->chaos_max_incidents,
         .memory_budget = host_memory_budget(call->conf)
     };
-    apr_status_t rv = incident_arm(incident, &wanted);
+    apr_status_t rv = incident_arm(incident, &wanted, call->pool);
 
     if (rv == APR_EEXIST) {
         *answer = reply_json(call, HTTP_CONFLICT, json_pack(

@@ -43,20 +43,19 @@ static json_t *describe(call_t *call, apr_status_t database, int is_ok,
                         apr_time_t start)
 {
     apr_time_t now = vitals_now();
-    board_sums_t sums;
+    const board_sums_t *sums = board_sum(call->pool);
     json_t *body;
 
-    board_sum(&sums);
     body = json_pack(
         "{s:s, s:o, s:f, s:{s:b, s:o}, s:{s:o, s:o}, s:o}",
         "status", is_ok ? "ok" : "error",
         "timestamp", json_time(apr_time_now()),
-        "uptime", (double)apr_time_as_msec(now - sums.started) / 1000,
+        "uptime", (double)apr_time_as_msec(now - sums->started) / 1000,
         "database",
         "connected", database == APR_SUCCESS || database == DB_READ_ONLY,
         "host", json_text(call->conf->database_host, call->pool),
         "memory",
-        "used", megabytes(sums.rss),
+        "used", megabytes(sums->rss),
         "total", megabytes(grant_memory()),
         "responseTime", json_milliseconds(now - start));
     if (database == DB_READ_ONLY) {

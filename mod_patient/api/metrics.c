@@ -88,29 +88,28 @@ static json_t *memory_json(const board_sums_t *sums)
 /* GET /api/metrics */
 static int show_metrics(call_t *call)
 {
+    board_sums_t *sums = board_sum(call->pool);
     struct utsname machine;
-    board_sums_t sums;
 
-    board_sum(&sums);
     uname(&machine);
     return reply_json(call, HTTP_OK, json_pack(
         "{s:o, s:f, s:o, s:{s:I, s:I}, s:{s:s, s:s, s:o}, s:o, s:o, s:i, "
         "s:{s:I}}",
         "timestamp", json_time(apr_time_now()),
-        "uptime", seconds(vitals_now() - sums.started),
-        "memory", memory_json(&sums),
+        "uptime", seconds(vitals_now() - sums->started),
+        "memory", memory_json(sums),
         "cpu",
-        "user", (json_int_t)sums.cpu_user,
-        "system", (json_int_t)sums.cpu_system,
+        "user", (json_int_t)sums->cpu_user,
+        "system", (json_int_t)sums->cpu_system,
         "env",
         "serverVersion", ap_get_server_description(),
         "platform", "linux",
         "nodeEnv", json_text(call->conf->environment, call->pool),
-        "requests", requests_json(&sums),
-        "pool", pool_json(&sums),
-        "children", sums.children,
+        "requests", requests_json(sums),
+        "pool", pool_json(sums),
+        "children", sums->children,
         "database",
-        "failures", (json_int_t)sums.db_failures));
+        "failures", (json_int_t)sums->db_failures));
 }
 
 /* ---- Prometheus ---- */
@@ -248,15 +247,13 @@ static void print_figures(page_t *page)
 /* GET /metrics */
 static int show_prometheus(call_t *call)
 {
-    board_sums_t sums;
     page_t page = {
         apr_brigade_create(call->pool, call->r->connection->bucket_alloc),
-        &sums
+        board_sum(call->pool)
     };
     apr_size_t len;
     char *text;
 
-    board_sum(&sums);
     print_figures(&page);
     print_requests(&page);
     apr_brigade_pflatten(page.text, &text, &len, call->pool);

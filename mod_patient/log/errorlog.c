@@ -273,17 +273,11 @@ static int begin_line(char *buf, int buflen)
     return 1;
 }
 
-static int end_line(const ap_errorlog_info *info, char *buf)
+/* @param line NULL: none is to be written */
+static int put_line(const char *line, char *start, const char *buf)
 {
-    event_t event;
-    const char *line = own_line;
-    char *start = line_start;
     apr_size_t len;
 
-    line_start = NULL;
-    if (line == NULL) {
-        line = foreign_line(&event, info, start + 1, buf);
-    }
     if (line == NULL) {
         *start = '\0';          /* httpd doesn't write an empty line */
         return 1;
@@ -296,6 +290,26 @@ static int end_line(const ap_errorlog_info *info, char *buf)
     /* What httpd adds to the length so far: less than nothing when the line
      * got shorter. */
     return (int)(start + len - buf);
+}
+
+/* Apart from the rest, so that a line of our own takes no room on the stack for
+ * one of httpd's: of a stack, a thread gives nothing back. */
+__attribute__((noinline))
+static int put_foreign_line(const ap_errorlog_info *info, char *start,
+                            const char *buf)
+{
+    event_t event;
+
+    return put_line(foreign_line(&event, info, start + 1, buf), start, buf);
+}
+
+static int end_line(const ap_errorlog_info *info, const char *buf)
+{
+    char *start = line_start;
+
+    line_start = NULL;
+    return own_line ? put_line(own_line, start, buf)
+                    : put_foreign_line(info, start, buf);
 }
 
 static int json_item(const ap_errorlog_info *info, const char *arg, char *buf,
