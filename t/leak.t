@@ -9,6 +9,7 @@ use Patient::Connection;
 use Patient::Database;
 use Patient::Ill;
 use Patient::Sql;
+use Patient::Token;
 
 # How many of each kind. A kilobyte that stays is found in each.
 my $COUNT = $ENV{PATIENT_LEAK_COUNT} // 4000;
@@ -95,6 +96,8 @@ my @kinds = (
     ['no such path', '404', 1, [GET => '/nowhere']],
     ['a wrong method', '405', 1, [PUT => '/api/posts']],
     ['no token', '401', 1, [POST => '/api/posts', json => { title => 'T' }]],
+    ['a token that has expired', '401', 1, [GET => '/api/auth/verify',
+        token => token({ id => 1, iat => 1, exp => 2 })]],
     ['a bad token', '401', 1, [@write[0, 1], token => 'a.b.c', @write[4, 5]]],
     ['malformed JSON', '400', 1, [@write[0 .. 3], body => '{"title": ',
         type => 'application/json']],
@@ -103,6 +106,12 @@ my @kinds = (
         type => 'text/plain']],
     ['a body that is too long', '413', 0.02, [@write[0 .. 3],
         json => { title => 'T', content => 'x' x 600_000 }]],
+    ['a path that is long', '404', 1, [GET => '/error' x 300]],
+    ['an order that nobody knows', '400', 1, [POST => '/api/chaos/db-fail',
+        json => { duration_s => 1, patience => 1 }]],
+    ['an order that is too large', '422', 1, [POST => '/api/chaos/memory-leak',
+        json => { duration_s => 1, limit_mb => 1_000_000 }]],
+    ['an illness that does not run', '200', 1, [DELETE => '/api/chaos/db-fail']],
     ['a table that is not there', '503', 1, \@read,
         sub { $database->root('RENAME TABLE patient_db.posts TO '
             . 'patient_db.away'); disconnect() },
@@ -132,6 +141,10 @@ my @kinds = (
                 port => $port)->json->{pool}{inUse} == 4 }) },
         sub { $lock->run('UNLOCK TABLES');
             $_->read for @{ delete $lock->{holders} }; $lock->close }],
+    ['a database that is ill', '503', 0.25, [GET => '/health'],
+        sub { $patient->fall_ill('db-fail', mode => 'refused',
+            duration_s => 300) },
+        sub { $patient->ask(DELETE => '/api/chaos/db-fail') }],
     ['a database that is dead', '503', 1, \@read,
         sub { $database->kill }, sub { $database->start }],
 );
@@ -146,6 +159,15 @@ sub suffer ($kind, $count) {
         }) or die "$name: it does not recover\n" if $mend;
     return $seen;
 }
+
+# Of its stack, a thread keeps what it has needed once: a page of figures must
+# not need much more of it than any other request does.
+flood($COUNT, @list);
+my $usual = $patient->rss;
+for my $path ('/health', '/api/metrics', '/metrics', '/api/chaos') {
+    is(flood($COUNT / 4, GET => $path), 200, $path);
+}
+cmp_ok($patient->rss - $usual, '<', $ALLOWED_MB, 'is no matter of megabytes');
 
 # What a process keeps to work with, it has after this.
 suffer($_, $COUNT / 4) for @kinds;

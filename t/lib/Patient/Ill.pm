@@ -76,6 +76,21 @@ sub cpu ($self) {
     return $ticks / 100;
 }
 
+# How long the children's threads that step back for others have waited for a
+# CPU that they wanted, in seconds.
+sub low_wait ($self) {
+    my $ns = 0;
+
+    for my $thread (map { glob "/proc/$_/task/*" } $self->children) {
+        my @field = split ' ',
+            Patient::Server::slurp("$thread/stat") =~ s/.*\) //sr;
+        next if ($field[16] // 0) <= 0;
+        $ns += (split ' ', Patient::Server::slurp("$thread/schedstat"))[1]
+            // 0;
+    }
+    return $ns / 1e9;
+}
+
 # What the ledger says of an incident.
 sub ledger ($self, $id) {
     my $file = "$self->{env}{PATIENT_RUN}/ledger.jsonl";
