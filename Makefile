@@ -71,8 +71,11 @@ all_cppflags = $(CPPFLAGS) $(apxs_cppflags) \
     $(call system,$(apr_cppflags) $(mariadb_cppflags))
 httpd        = -isystem$(apxs_include)
 quiet        = $(if $(V),,@echo '  $(1)' $@;)
-compile      = $(CC) $(CFLAGS) $(apxs_cflags) $(warnings) $(hardening) \
-    $(all_cppflags)
+# Of its stack, a thread never gives back what it has needed once, and a server
+# has many: what is large comes from a pool.
+frames       = $(if $(filter t/%,$<),,-Wframe-larger-than=16384)
+compile      = $(CC) $(CFLAGS) $(apxs_cflags) $(warnings) $(frames) \
+    $(hardening) $(all_cppflags)
 
 .PHONY: all
 all: ## build the module, patient-chaos and patient-doctor (the default)

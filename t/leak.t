@@ -160,15 +160,6 @@ sub suffer ($kind, $count) {
     return $seen;
 }
 
-# Of its stack, a thread keeps what it has needed once: a page of figures must
-# not need much more of it than any other request does.
-flood($COUNT, @list);
-my $usual = $patient->rss;
-for my $path ('/health', '/api/metrics', '/metrics', '/api/chaos') {
-    is(flood($COUNT / 4, GET => $path), 200, $path);
-}
-cmp_ok($patient->rss - $usual, '<', $ALLOWED_MB, 'is no matter of megabytes');
-
 # What a process keeps to work with, it has after this.
 suffer($_, $COUNT / 4) for @kinds;
 

@@ -149,7 +149,8 @@ static int hex_digit(char c)
     return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
 }
 
-/* Undoes ap_escape_errorlog_item(); to is at least as long as the text. */
+/* Undoes ap_escape_errorlog_item(); to is at least as long as the text, or
+ * begins before it in the same place. */
 static apr_size_t unescape(char *to, const char *from, const char *end)
 {
     static const char names[] = "bnrtv";
@@ -210,13 +211,15 @@ static int is_left_out(const request_rec *r)
         && log_leaves_out((request_rec *)context_first(r));
 }
 
-/* One line of httpd or of another module. @return NULL: not to be written */
+/* One line of httpd or of another module.
+ * @param message some byte, and then the text, up to end: overwritten
+ * @return NULL: not to be written */
 static const char *foreign_line(event_t *event, const ap_errorlog_info *info,
-                                const char *escaped, const char *end)
+                                char *message, const char *end)
 {
-    char message[MAX_STRING_LEN], reason[160], tag[16];
+    char reason[160], tag[16];
     const request_rec *r = info->r ? info->r : context_current();
-    apr_size_t len = unescape(message, escaped, end);
+    apr_size_t len = unescape(message, message + 1, end);
     const char *text = split_tag(tag, sizeof(tag), message);
     event_level_e level = regrade(level_of(info->level), tag);
     apr_uint64_t suppressed = 0;
@@ -300,7 +303,7 @@ static int put_foreign_line(const ap_errorlog_info *info, char *start,
 {
     event_t event;
 
-    return put_line(foreign_line(&event, info, start + 1, buf), start, buf);
+    return put_line(foreign_line(&event, info, start, buf), start, buf);
 }
 
 static int end_line(const ap_errorlog_info *info, const char *buf)
