@@ -42,9 +42,13 @@ static apr_uint64_t read_limit(const char *dir, const char *name)
 {
     char text[64];
     apr_uint64_t number;
+    apr_size_t len;
 
-    if (!read_text(text, sizeof(text), dir, name)
-        || strspn(text, "0123456789") == 0) {
+    if (!read_text(text, sizeof(text), dir, name)) {
+        return 0;
+    }
+    len = strspn(text, "0123456789");
+    if (len == 0 || (text[len] != '\n' && text[len] != '\0')) {
         return 0;               /* "max", or "-1" */
     }
     number = strtoull(text, NULL, 10);

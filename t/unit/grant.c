@@ -215,6 +215,38 @@ static void containers(void)
     is_memory(64, "and its groups are below");
 }
 
+/* What a kernel never says, and what it hardly ever does. */
+static void oddities(void)
+{
+    static const char *const memory[] = {
+        "", "\n", "0\n", "-1\n", "-134217728\n", "MAX\n", "134217728kB\n",
+        "0x8000000\n", "1e6\n", "99999999999999999999999999\n"
+    };
+    static const char *const cpus[] = {
+        "", "\n", "max\n", "0 100000\n", "-1 100000\n", "25000 0\n",
+        "25000 -100000\n", "some 100000\n", "99999999999999999999 100000\n"
+    };
+    size_t i;
+
+    begin();
+    put("/proc/self/cgroup", "0::/a\n");
+    put("/proc/self/mountinfo", OTHERS MOUNT_2("/", "/sys/fs/cgroup"));
+    for (i = 0; i < sizeof(memory) / sizeof(memory[0]); i++) {
+        put("/sys/fs/cgroup/a/memory.max", "%s", memory[i]);
+        is_memory(machine, "a limit of memory that is none");
+    }
+    for (i = 0; i < sizeof(cpus) / sizeof(cpus[0]); i++) {
+        put("/sys/fs/cgroup/a/cpu.max", "%s", cpus[i]);
+        is_cpus(machine_cpus, "a limit of CPUs that is none");
+    }
+    put("/sys/fs/cgroup/a/memory.max", "134217728");
+    is_memory(128, "one without a newline");
+    put("/sys/fs/cgroup/a/cpu.max", "1000 4000\n");
+    is_cpus(0.25, "an odd period");
+    put("/sys/fs/cgroup/a/cpu.max", "1000 1000000\n");
+    is_cpus(0.01, "less than there can be is as little as can be");
+}
+
 /* A namespace made without a mount of its own: the way down has no names. */
 static void nameless(void)
 {
@@ -384,6 +416,7 @@ int main(void)
     version_2();
     version_1();
     containers();
+    oddities();
     nameless();
     mounts();
     told();
