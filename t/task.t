@@ -44,7 +44,7 @@ my %unfit = (
     'bytes that no id has'   => ['{"TaskARN":"task/a\"b\nc"}'],
     'an id too long' => [sprintf '{"TaskARN":"task/%s"}', 'a' x 65],
     'a failure'      => [sprintf('{"TaskARN":"%s"}', ARN), '500 Oops'],
-    'too much'       => ['{"TaskARN":"' . ARN . '"}' . ' ' x 100_000],
+    'too much'       => ['{"TaskARN":"' . ARN . '"}' . ' ' x 300_000],
     'silence'        => [undef],
 );
 for my $what (sort keys %unfit) {
