@@ -294,7 +294,9 @@ static int parse_mount(mount_t *mount, char *line, const char *root)
     memcpy(mount->point, root, len);
     unescape(mount->point + len, field[4], sizeof(mount->point) - len);
     mount->type = strsep(&second, " ");
-    strsep(&second, " ");
+    if (strsep(&second, " ") == NULL) {
+        return 0;
+    }
     mount->options = strsep(&second, " ");
     return mount->options != NULL && strncmp(mount->type, "cgroup", 6) == 0;
 }

@@ -14,7 +14,7 @@
 #include "vitals.h"
 
 /* Of a task with ten containers and all of their labels, and more. */
-#define ANSWER_MAX (256 * 1024)
+#define ANSWER_MAX 262144
 
 #define ID_CHARACTERS "abcdefghijklmnopqrstuvwxyz" \
                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
