@@ -91,6 +91,8 @@ sub locked_out () {
 }
 
 my $lock;
+my $connections = request(GET => '/api/metrics', port => $port)
+    ->json->{pool}{max};
 my @read = (GET => "/api/posts/$post->{id}");
 my @list = (GET => '/api/posts');
 my @write = (POST => '/api/posts', token => $user->{token},
@@ -147,7 +149,7 @@ my @kinds = (
                 push @{ $lock->{holders} }, connection(port => $port);
                 $lock->{holders}[-1]->send(
                     $lock->{holders}[-1]->compose(@list));
-                return locked_out() == 4;
+                return locked_out() == $connections;
             }) or die "they do not wait\n" },
         sub { $lock->run('UNLOCK TABLES');
             $_->read for @{ delete $lock->{holders} }; $lock->close }],
