@@ -25,7 +25,8 @@ sub refuse ($number, $state) {
     my $signal = $number == 0 ? '' : 'IF CONNECTION_ID() <= (SELECT n FROM '
         . "patient_db.newest) THEN SIGNAL SQLSTATE '$state' SET MYSQL_ERRNO = "
         . "$number, MESSAGE_TEXT = 'refused'; END IF;";
-    $database->root("USE patient_db;\nDELIMITER //\nDROP FUNCTION IF EXISTS refused//\nCREATE FUNCTION refused() "
+    $database->root("USE patient_db;\nDELIMITER //\n"
+        . "DROP FUNCTION IF EXISTS refused//\nCREATE FUNCTION refused() "
         . 'RETURNS INT NOT DETERMINISTIC READS SQL DATA SQL SECURITY DEFINER '
         . "BEGIN $signal RETURN 0; END//\n");
 }

@@ -140,6 +140,25 @@ static void test_declined(void)
     destroy(&second);
 }
 
+static void test_rejected(void)
+{
+    connections_t *connections = make_connections();
+    made_t good, bad;
+
+    make(&good, connections);
+    connections_return(connections, good.lent);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, bad.fd) != 0) {
+        tap_ok(0, "a pair of sockets can be made");
+    }
+    apr_pool_create(&bad.life, root);
+    connections_reject(connections, bad.fd[0], bad.life);
+    tap_ok(is_shut(&bad), "one that is rejected is shut down");
+    destroy(&bad);
+    connections_lost(connections, NULL);
+    tap_ok(!is_shut(&good), "and when it is found dead, no other is");
+    destroy(&good);
+}
+
 int main(void)
 {
     apr_initialize();
@@ -147,6 +166,7 @@ int main(void)
     test_lost();
     test_number_reused();
     test_declined();
+    test_rejected();
     apr_terminate();
     return tap_done();
 }
