@@ -20,7 +20,8 @@
 /* All who wait; index 1 is of low priority. */
 static struct {
     apr_thread_mutex_t *mutex;  /* NULL: nobody waits; guards the rest */
-    apr_thread_cond_t *changed;
+    apr_thread_cond_t *wanted[2];   /* one of these is to look */
+    apr_thread_cond_t *done;        /* a task is */
     int idle[2];                /* that no task is meant for */
     standby_task_t *waiting[2]; /* tasks that an idle one takes next */
     int is_over;
@@ -43,7 +44,7 @@ static standby_task_t *await_task(int is_low)
     standby_task_t *task;
 
     while ((task = standby.waiting[is_low]) == NULL && !standby.is_over) {
-        apr_thread_cond_wait(standby.changed, standby.mutex);
+        apr_thread_cond_wait(standby.wanted[is_low], standby.mutex);
     }
     if (task != NULL) {
         standby.waiting[is_low] = task->next;
@@ -65,7 +66,7 @@ static void *APR_THREAD_FUNC wait_and_work(apr_thread_t *thread, void *data)
         apr_thread_mutex_lock(standby.mutex);
         task->is_done = 1;
         standby.idle[is_low]++;
-        apr_thread_cond_broadcast(standby.changed);
+        apr_thread_cond_broadcast(standby.done);
     }
     apr_thread_mutex_unlock(standby.mutex);
     return NULL;
@@ -91,7 +92,8 @@ static apr_status_t close_all(void *unused)
     (void)unused;
     apr_thread_mutex_lock(standby.mutex);
     standby.is_over = 1;
-    apr_thread_cond_broadcast(standby.changed);
+    apr_thread_cond_broadcast(standby.wanted[0]);
+    apr_thread_cond_broadcast(standby.wanted[1]);
     apr_thread_mutex_unlock(standby.mutex);
     while (standby.count > 0) {
         apr_thread_join(&ended, standby.threads[--standby.count]);
@@ -106,7 +108,13 @@ apr_status_t standby_open(int ordinary, int low, apr_pool_t *pool)
         &standby.mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 
     if (rv == APR_SUCCESS) {
-        rv = apr_thread_cond_create(&standby.changed, pool);
+        rv = apr_thread_cond_create(&standby.wanted[0], pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_cond_create(&standby.wanted[1], pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_cond_create(&standby.done, pool);
     }
     if (rv != APR_SUCCESS) {
         standby.mutex = NULL;
@@ -159,7 +167,7 @@ static int hand_over(standby_task_t *task)
         standby.idle[is_low]--;
         task->next = standby.waiting[is_low];
         standby.waiting[is_low] = task;
-        apr_thread_cond_broadcast(standby.changed);
+        apr_thread_cond_signal(standby.wanted[is_low]);
     }
     apr_thread_mutex_unlock(standby.mutex);
     return taken;
@@ -183,7 +191,7 @@ void standby_join(standby_task_t *task)
     }
     apr_thread_mutex_lock(standby.mutex);
     while (!task->is_done) {
-        apr_thread_cond_wait(standby.changed, standby.mutex);
+        apr_thread_cond_wait(standby.done, standby.mutex);
     }
     apr_thread_mutex_unlock(standby.mutex);
 }
