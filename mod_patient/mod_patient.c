@@ -45,7 +45,8 @@
 #include "ward.h"
 #include "watch.h"
 
-/* NOTE_OURS is set where the configuration gives a request to us. */
+/* NOTE_OURS is set where the configuration gives a request to us, and for
+ * "OPTIONS *". */
 #define NOTE_OURS "patient-handler"
 
 /* From so many bytes on, memory that is freed goes back to the system. */
@@ -337,13 +338,24 @@ static const char *handler_of(request_rec *r)
     return problem ? NULL : name;
 }
 
+/* "OPTIONS *" asks about the server as a whole, and is in no location. */
+static int is_about_server(const request_rec *r)
+{
+    return r->method_number == M_OPTIONS && r->uri != NULL
+        && strcmp(r->uri, "*") == 0;
+}
+
 /* Asked here, because map_to_storage sees nothing of locations, and before
  * anybody says anything about the request. */
 static int note_ours(request_rec *r)
 {
     const char *name = is_patient(r) ? handler_of(r) : NULL;
-    int is_ours = name != NULL && strcmp(name, PATIENT_HANDLER) == 0;
+    int is_ours;
 
+    if (is_patient(r) && is_about_server(r)) {
+        r->handler = name = PATIENT_HANDLER;
+    }
+    is_ours = name != NULL && strcmp(name, PATIENT_HANDLER) == 0;
     if (is_ours) {
         apr_table_setn(r->notes, NOTE_OURS, "1");
     }

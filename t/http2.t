@@ -127,6 +127,7 @@ sub requests () {
             password => password() }],
         [204 => OPTIONS => '/api/posts'], [204 => OPTIONS => '/nowhere'],
         [204 => OPTIONS => '/api/posts', @JSON, body => 'x' x 500_000],
+        [404 => GET => '/' . 'x' x 6000],
         [400 => @login, @JSON, body => '{'],
         [400 => @login, @JSON, body => ''],
         [400 => @write, json => { title => ' ' }],

@@ -299,6 +299,21 @@ subtest 'a body with a Content-Encoding is 415 that names it' => sub {
         ->header('Accept-Encoding'), 'identity', 'and it says what is taken');
 };
 
+subtest 'and so is one with a Transfer-Encoding that nobody undoes' => sub {
+    for my $coding ('gzip, chunked', 'deflate,chunked', 'x, GZIP , Chunked') {
+        for my $path (qw(/api/posts /api/auth/login)) {
+            is_turned_away("\x1f\x8b\x08\0", 415, 'The body must have no '
+                . "Transfer-Encoding but chunked, and has $coding",
+                "$path: $coding", path => $path, chunked => 1,
+                headers => { 'Transfer-Encoding' => $coding });
+        }
+    }
+    is_json(request(POST => '/api/posts', token => $user->{token},
+        json => { title => 'T' }, chunked => 1,
+        headers => { 'Transfer-Encoding' => $_ }), 201, $_)
+        for 'chunked', 'Chunked', ' CHUNKED ', ',chunked';
+};
+
 subtest 'identity is no Content-Encoding' => sub {
     for my $coding ('identity', 'Identity', '', 'identity, identity') {
         is_json(request(POST => '/api/posts', token => $user->{token},
@@ -328,6 +343,9 @@ subtest 'a form is taken, as the original did' => sub {
     is_json($answer, 201, 'a post');
     is($answer->json->{title}, 'a b&c=한', 'the title is decoded');
     is($answer->json->{content}, "\n\"\\", 'and so is the content');
+    $answer = request(POST => '/api/posts', token => $user->{token},
+        type => $FORM, body => "\xef\xbb\xbftitle=T");
+    is_json($answer, 201, 'one with a byte order mark before it');
 
     my ($email, $password) = (new_email(), password());
     my $form = sub (%field) {

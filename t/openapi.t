@@ -223,6 +223,8 @@ subtest 'bodies that are no good, wherever a body is taken' => sub {
         ask(415, POST => $path, token => $taken{$path}, body => '{}');
         ask(415, POST => $path, %with, body => '{}',
             headers => { 'Content-Encoding' => 'gzip' });
+        ask(415, POST => $path, %with, body => '{}', chunked => 1,
+            headers => { 'Transfer-Encoding' => 'gzip, chunked' });
         ask(400, POST => $path, %with, body => 'a=%00',
             type => 'application/x-www-form-urlencoded');
     }

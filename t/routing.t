@@ -71,12 +71,45 @@ subtest 'the path in a 404 may hold anything' => sub {
     }
 };
 
+<<<<<<< HEAD
 subtest 'a path may be longer than any file\'s name' => sub {
     my $long = 'x' x 7000;
 
     is_error(request(GET => "/$long"), 404, 'Not Found', 'an unknown one');
     is_error(request(GET => "/api/posts/$long"), 404, 'Post not found',
         'a known one');
+=======
+subtest 'and is what the client wrote, in the answer and in the log' => sub {
+    require Patient::Log;
+    my $log = Patient::Log->new;
+
+    for my $path ('/a%00b', '/a%2Fb', '/a%2fb', '/%ED%95%9C', '/a%0ab', '/%7ea',
+        '/a//b', '/a/./b', '/x/../a', '/a%25b', '/a%3Fb', '/api/posts%2F1',
+        '/api/posts/%31/x') {
+        my $mark = $log->mark;
+        my $answer = request(GET => "$path?b=c");
+        is_json($answer, 404, $path);
+        is($answer->json->{path}, $path, 'the path, not decoded');
+        my $line = $log->wait_for($mark, sub ($l) {
+            ($l->{request_id} // '') eq $answer->header('X-Request-Id')
+                && $l->{type} eq 'REQUEST' });
+        is($line->{path}, $path, 'so has the log');
+    }
+};
+
+subtest 'a path is 404 up to its greatest length, and then 414' => sub {
+    # "GET ", the path, " HTTP/1.1" are 8190 bytes at most.
+    my %expect = (4095 => 404, 4096 => 404, 4200 => 404, 8176 => 404,
+        8190 => 414);
+
+    for my $length (sort { $a <=> $b } keys %expect) {
+        my $path = '/' . 'x' x ($length - 1);
+        is_error(request(GET => $path), $expect{$length}, qr/./,
+            "$length bytes");
+        my $post = request(GET => '/api/posts' . substr $path, 10);
+        is($post->status, $expect{$length}, 'below /api/posts');
+    }
+>>>>>>> 3e1b240 (http: 404 for paths of any length, as the client wrote them; OPTIONS *; coded transfers)
 };
 
 subtest 'HEAD of an unknown path is 404 without a body' => sub {
@@ -138,6 +171,16 @@ subtest 'OPTIONS answers on a path that is not there, as on any' => sub {
             qr/\bGET\b.*\bPOST\b.*\bDELETE\b/,
             'so that a page may read the 404');
     }
+};
+
+# It is about the server as a whole.
+subtest 'OPTIONS * is answered as on any path' => sub {
+    my $nowhere = request(OPTIONS => '/nowhere');
+    my $star = request(OPTIONS => '*');
+
+    is($star->status, 204, '204');
+    is(trace($star), trace($nowhere), 'with the same headers');
+    is_error(request(GET => '*'), 400, qr/./, 'GET * is nothing');
 };
 
 # Status, headers and body, without what no two answers have in common.

@@ -166,33 +166,52 @@ static int is_type(const char *header, const char *type)
         && (header[len] == '\0' || strchr("; \t", header[len]));
 }
 
-apr_status_t request_check_encoding(int *answer, call_t *call)
+/* Whether a list of codings has another than the one that changes nothing. */
+static int is_coded(const char *list, const char *plain, apr_pool_t *pool)
 {
-    const char *header = apr_table_get(call->r->headers_in,
-                                       "Content-Encoding");
-    const char *list = header;
     const char *coding;
 
-    if (header == NULL || call->has_read_all) {
-        return APR_SUCCESS;
-    }
-    while (*(coding = ap_get_token(call->pool, &list, 0)) != '\0'
+    while (*(coding = ap_get_token(pool, &list, 0)) != '\0'
            || *list == ',') {
-        if (*coding != '\0' && strcasecmp(coding, "identity") != 0) {
-            apr_table_setn(call->r->err_headers_out, "Accept-Encoding",
-                           "identity");
-            *answer = reply_error(call, HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                  apr_pstrcat(call->pool, "The body must "
-                                              "have no Content-Encoding, "
-                                              "and has ", header, NULL));
-            return APR_EINVAL;
+        if (*coding != '\0' && strcasecmp(coding, plain) != 0) {
+            return 1;
         }
         list += *list == ',';
     }
-    return APR_SUCCESS;
+    return 0;
 }
 
-/* Passes over the byte order mark that some editors write before UTF-8. */
+apr_status_t request_check_encoding(int *answer, call_t *call)
+{
+    const char *content = apr_table_get(call->r->headers_in,
+                                        "Content-Encoding");
+    const char *transfer = apr_table_get(call->r->headers_in,
+                                         "Transfer-Encoding");
+    const char *problem;
+
+    if (call->has_read_all) {
+        return APR_SUCCESS;
+    }
+    if (content && is_coded(content, "identity", call->pool)) {
+        problem = apr_pstrcat(call->pool, "The body must have no "
+                              "Content-Encoding, and has ", content, NULL);
+        apr_table_setn(call->r->err_headers_out, "Accept-Encoding",
+                       "identity");
+    }
+    else if (transfer && is_coded(transfer, "chunked", call->pool)) {
+        problem = apr_pstrcat(call->pool, "The body must have no "
+                              "Transfer-Encoding but chunked, and has ",
+                              transfer, NULL);
+    }
+    else {
+        return APR_SUCCESS;
+    }
+    *answer = reply_error(call, HTTP_UNSUPPORTED_MEDIA_TYPE, problem);
+    return APR_EINVAL;
+}
+
+/* Passes over the byte order mark that some editors write before UTF-8, as the
+ * original did before forms, too. */
 static void skip_mark(buffer_t *buffer)
 {
     if (buffer->len >= sizeof(BYTE_ORDER_MARK) - 1
@@ -231,9 +250,7 @@ apr_status_t request_body(json_t **body, int *answer, call_t *call)
         *answer = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
         return APR_EINVAL;
     }
-    if (!is_form) {
-        skip_mark(&buffer);
-    }
+    skip_mark(&buffer);
     if (buffer.len == 0) {
         *body = json_keep(json_object(), call->pool);
         return APR_SUCCESS;
@@ -324,10 +341,17 @@ apr_int64_t request_id(const call_t *call)
     return id;
 }
 
+/* r->uri and r->parsed_uri are decoded in place. */
 const char *request_path(const request_rec *r)
 {
-    const char *path = r->parsed_uri.path ? r->parsed_uri.path : r->uri;
+    const char *target = r->unparsed_uri;
+    apr_uri_t uri;
 
     /* mod_http2 prints a path that was too long for it like this. */
-    return path != NULL && strcmp(path, "(null)") != 0 ? path : "";
+    if (target == NULL || strcmp(target, "(null)") == 0) {
+        return "";
+    }
+    return r->method_number != M_CONNECT
+        && apr_uri_parse(r->pool, target, &uri) == APR_SUCCESS && uri.path
+        ? uri.path : target;
 }

@@ -12,7 +12,8 @@
 #include "http/call.h"
 
 /**
- * Turns away a body that has a Content-Encoding, other than identity.
+ * Turns away a body that has a Content-Encoding, other than identity, or a
+ * Transfer-Encoding beside chunked, which httpd does not undo.
  * @param answer set on failure: the handler's return value
  * @return APR_SUCCESS; APR_EINVAL: answered with 415
  */
@@ -20,7 +21,7 @@ apr_status_t request_check_encoding(int *answer, call_t *call);
 
 /**
  * Reads the body, bounded by PatientMaxBody, as JSON object or form; an empty
- * body is an empty object.  A byte order mark before JSON is passed over.
+ * body is an empty object.  A byte order mark before it is passed over.
  * @param body owned by the call's pool
  * @param answer set on failure: the handler's return value
  * @return APR_SUCCESS; APR_EINVAL: answered with 400, 413 or 415
