@@ -96,8 +96,22 @@ subtest 'an email must look like one' => sub {
     }
 };
 
+# Two that look the same would be two people.
+subtest 'nor has it a character that cannot be seen' => sub {
+    for my $blank ("\x{3000}", "\x{a0}", "\x{200b}", "\x{feff}", "\x{ad}",
+        "\x{3164}", "\x{2060}", "\x{85}") {
+        for my $local ($blank, "a$blank", "${blank}a", "a${blank}b") {
+            is_error(register(email => new_email($local),
+                password => password()), 400, 'Invalid email format',
+                sprintf 'U+%04X', ord $blank);
+        }
+    }
+    is_error(register(email => $_, password => password()), 400,
+        'Invalid email format', 'alone') for ' ', "\x{3000}", "\x{200b}";
+};
+
 subtest 'an unusual email that is one is taken' => sub {
-    for my $local ("o'hara", 'first.last+tag', 'a_b-c') {
+    for my $local ("o'hara", 'first.last+tag', 'a_b-c', '한글', 'jürgen') {
         is_json(register(email => new_email($local), password => password()),
             201, $local);
     }

@@ -71,14 +71,14 @@ subtest 'the path in a 404 may hold anything' => sub {
     }
 };
 
-<<<<<<< HEAD
 subtest 'a path may be longer than any file\'s name' => sub {
     my $long = 'x' x 7000;
 
     is_error(request(GET => "/$long"), 404, 'Not Found', 'an unknown one');
     is_error(request(GET => "/api/posts/$long"), 404, 'Post not found',
         'a known one');
-=======
+};
+
 subtest 'and is what the client wrote, in the answer and in the log' => sub {
     require Patient::Log;
     my $log = Patient::Log->new;
@@ -109,7 +109,6 @@ subtest 'a path is 404 up to its greatest length, and then 414' => sub {
         my $post = request(GET => '/api/posts' . substr $path, 10);
         is($post->status, $expect{$length}, 'below /api/posts');
     }
->>>>>>> 3e1b240 (http: 404 for paths of any length, as the client wrote them; OPTIONS *; coded transfers)
 };
 
 subtest 'HEAD of an unknown path is 404 without a body' => sub {

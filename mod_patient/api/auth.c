@@ -96,7 +96,8 @@ static int is_domain(const char *domain)
     }
 }
 
-/* A dot-atom of RFC 5322, or of RFC 6531 with characters beyond ASCII. */
+/* A dot-atom of RFC 5322, or of RFC 6531 with characters beyond ASCII, which
+ * is_email() has looked at. */
 static int is_local_part(const char *local, apr_size_t len)
 {
     apr_size_t i;
@@ -122,6 +123,7 @@ static int is_email(const char *email)
     const char *at = strrchr(email, '@');
 
     return at != NULL
+        && !field_has_blank(email)
         && field_characters(email) <= EMAIL_MAX_CHARACTERS
         && is_local_part(email, (apr_size_t)(at - email))
         && is_domain(at + 1);

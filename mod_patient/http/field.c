@@ -76,6 +76,18 @@ int field_is_blank(const char *text)
     return 1;
 }
 
+int field_has_blank(const char *text)
+{
+    const unsigned char *rest = (const unsigned char *)text;
+
+    while (*rest) {
+        if (is_invisible(next_character(&rest))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* "title" -> "Title" */
 static char *capitalised(const char *name, apr_pool_t *pool)
 {

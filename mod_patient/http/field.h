@@ -33,6 +33,9 @@ const char *field_complain(const char *list, const char *problem,
  * controls and characters without width alone. */
 int field_is_blank(const char *text);
 
+/** Whether any character of a text of UTF-8 is one that cannot be seen. */
+int field_has_blank(const char *text);
+
 /** How many characters (code points) a text of UTF-8 has. */
 apr_size_t field_characters(const char *text);
 

@@ -36,6 +36,15 @@ static void test_blank(void)
     }
 }
 
+static void test_has_blank(void)
+{
+    tap_ok(!field_has_blank(""), "nothing has no blank");
+    tap_ok(!field_has_blank("a@b.\xea\xb0\x80"), "all of it can be seen");
+    tap_ok(field_has_blank(" a"), "a blank before");
+    tap_ok(field_has_blank("a\xe3\x80\x80"), "one behind, of Unicode's");
+    tap_ok(field_has_blank("a\xe2\x80\x8b" "b"), "one without width");
+}
+
 static void test_characters(void)
 {
     tap_is((long long)field_characters(""), 0, "nothing has no characters");
@@ -80,6 +89,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     test_blank();
+    test_has_blank();
     test_characters();
     test_read();
     apr_terminate();
