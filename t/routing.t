@@ -177,7 +177,7 @@ subtest 'OPTIONS * is answered as on any path' => sub {
     my $nowhere = request(OPTIONS => '/nowhere');
     my $star = request(OPTIONS => '*');
 
-    is($star->status, 204, '204');
+    is($star->status, 204, 'no content');
     is(trace($star), trace($nowhere), 'with the same headers');
     is_error(request(GET => '*'), 400, qr/./, 'GET * is nothing');
 };
