@@ -18,32 +18,36 @@
 
 #define BACKLOG 128
 
+/* More are not let go at once. */
+#define CALLERS_MAX (2 * BACKLOG)
+
 static struct {
+    apr_socket_t *silent;       /* NULL: there are no such places */
     const char *silent_host;
     int silent_port;            /* somebody listens and never speaks */
     int closed_port;            /* nobody listens, and nobody else can */
     const char *upstream;
 } decoy;
 
-static apr_status_t take_port(int *port, int listening, apr_pool_t *pool)
+static apr_status_t take_port(apr_socket_t **socket, int *port, int backlog,
+                              apr_pool_t *pool)
 {
     apr_sockaddr_t *address;
-    apr_socket_t *socket;
     apr_status_t rv = apr_sockaddr_info_get(&address, LOOPBACK, APR_INET, 0,
                                             0, pool);
 
     if (rv == APR_SUCCESS) {
-        rv = apr_socket_create(&socket, APR_INET, SOCK_STREAM, APR_PROTO_TCP,
+        rv = apr_socket_create(socket, APR_INET, SOCK_STREAM, APR_PROTO_TCP,
                                pool);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_socket_bind(socket, address);
+        rv = apr_socket_bind(*socket, address);
     }
-    if (rv == APR_SUCCESS && listening) {
-        rv = apr_socket_listen(socket, BACKLOG);
+    if (rv == APR_SUCCESS && backlog > 0) {
+        rv = apr_socket_listen(*socket, backlog);
     }
     if (rv == APR_SUCCESS) {
-        rv = apr_socket_addr_get(&address, APR_LOCAL, socket);
+        rv = apr_socket_addr_get(&address, APR_LOCAL, *socket);
     }
     if (rv == APR_SUCCESS) {
         *port = address->port;
@@ -51,24 +55,51 @@ static apr_status_t take_port(int *port, int listening, apr_pool_t *pool)
     return rv;
 }
 
+static apr_status_t forget(void *unused)
+{
+    (void)unused;
+    decoy.silent = NULL;
+    return APR_SUCCESS;
+}
+
 apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf)
 {
-    int silent = 0;
-    apr_status_t rv = take_port(&silent, 1, pconf);
+    apr_socket_t *silent, *closed;
+    int silent_port = 0;
+    apr_status_t rv = take_port(&silent, &silent_port, BACKLOG, pconf);
 
     if (rv == APR_SUCCESS) {
-        rv = take_port(&decoy.closed_port, 0, pconf);
+        rv = apr_socket_timeout_set(silent, 0);
     }
+    if (rv == APR_SUCCESS) {
+        rv = take_port(&closed, &decoy.closed_port, 0, pconf);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    decoy.silent = silent;
+    apr_pool_cleanup_register(pconf, NULL, forget, apr_pool_cleanup_null);
     decoy.silent_host = LOOPBACK;
-    decoy.silent_port = silent;
+    decoy.silent_port = silent_port;
     if (conf->chaos_endpoint_host != NULL) {
         decoy.silent_host = conf->chaos_endpoint_host;
         decoy.silent_port = conf->chaos_endpoint_port;
     }
     decoy.upstream = conf->chaos_upstream
         ? conf->chaos_upstream
-        : apr_psprintf(pconf, "http://" LOOPBACK ":%d/", silent);
-    return rv;
+        : apr_psprintf(pconf, "http://" LOOPBACK ":%d/", silent_port);
+    return APR_SUCCESS;
+}
+
+void decoy_tidy(apr_pool_t *pool)
+{
+    apr_socket_t *caller;
+    int count = 0;
+
+    while (decoy.silent != NULL && count++ < CALLERS_MAX
+           && apr_socket_accept(&caller, decoy.silent, pool) == APR_SUCCESS) {
+        apr_socket_close(caller);
+    }
 }
 
 void decoy_endpoint(const char **host, int *port,

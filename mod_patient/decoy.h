@@ -17,6 +17,14 @@
 apr_status_t decoy_open(const patient_conf_t *conf, apr_pool_t *pconf);
 
 /**
+ * Lets go of whoever has called the silent port: that end stays open after the
+ * caller has hung up. Only when nobody waits for an answer from there any
+ * more. In any process; does not wait.
+ * @param pool takes what the calls need, until it is cleared
+ */
+void decoy_tidy(apr_pool_t *pool);
+
+/**
  * Where the database is wrongly looked for.
  * @param args say in which way (CHAOS_ROLE_PLACE), and how long to wait
  *        (CHAOS_ROLE_TIMEOUT_MS)

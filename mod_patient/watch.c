@@ -9,6 +9,7 @@
 
 #include "board.h"
 #include "conf.h"
+#include "decoy.h"
 #include "emf.h"
 #include "grant.h"
 #include "host.h"
@@ -33,6 +34,10 @@
 #define CPU_HIGH 80.0
 #define CPU_MARGIN 8.0
 #define CPU_LOOKS 2
+
+/* Nobody waits for so long where nobody answers: longer than any timeout of a
+ * scenario. */
+#define TIDY_EVERY apr_time_from_sec(60)
 
 static server_rec *watched;
 
@@ -196,6 +201,21 @@ static void watch_cpu(const board_sums_t *board, apr_pool_t *pool)
     last = now;
 }
 
+/* Without an incident for so long, what their calls have left goes. */
+static void tidy(int live, apr_pool_t *pool)
+{
+    static apr_time_t quiet_since;
+    apr_time_t now = vitals_now();
+
+    if (live || quiet_since == 0) {
+        quiet_since = now;
+    }
+    else if (now >= quiet_since + TIDY_EVERY) {
+        quiet_since = now;
+        decoy_tidy(pool);
+    }
+}
+
 apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
 {
     static apr_time_t remembered, looked;
@@ -222,6 +242,7 @@ apr_status_t watch_round(int state, void *data, apr_pool_t *pool)
     if (apr_pool_create(&own, pool) != APR_SUCCESS) {
         return APR_SUCCESS;
     }
+    tidy(live, own);
     board = board_sum(own);
     emf_round(board, patient_conf(watched)->metrics_interval);
     if (now >= looked + CPU_EVERY) {

@@ -15,7 +15,7 @@ my %MAY = (
                 . 'succession',
     'api'      => 'host decoy ledger incident figures store http log board '
                 . 'conf patient auth gate grant upstream vitals chaos',
-    'watch'    => 'ward host ledger incident emf log board conf grant '
+    'watch'    => 'ward host ledger incident emf log board conf decoy grant '
                 . 'vitals',
     'status'   => 'board conf vitals',
     'ward'     => 'host incident conf vitals chaos store',

@@ -143,7 +143,7 @@ static void test_declined(void)
 static void test_rejected(void)
 {
     connections_t *connections = make_connections();
-    made_t good, bad;
+    made_t good, bad = { .life = NULL };
 
     make(&good, connections);
     connections_return(connections, good.lent);
