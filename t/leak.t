@@ -29,8 +29,12 @@ my $patient = Patient::Ill->new($database->environment, DB_POOL_MAX => 4,
 my $port = $patient->port;
 my $user = insist(sub { sign_in(port => $port) });
 my $post = insist(sub { new_post($user, port => $port) });
-my @socket = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-    PeerPort => $port) or die "connect: $!" } 1 .. $CONNECTIONS;
+my @socket = map { call() } 1 .. $CONNECTIONS;
+
+sub call () {
+    return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port)
+        || die "connect: $!\n";
+}
 
 # With so little patience, the first may find no connection.
 sub insist ($do) {
@@ -40,12 +44,23 @@ sub insist ($do) {
     return $got;
 }
 
+# Those that nobody used for longer than httpd keeps them, because a database
+# took its time to come back.
+sub call_again () {
+    my $closed = IO::Select->new(@socket);
+
+    for my $ready ($closed->can_read(0)) {
+        $_ == $ready and $_ = call() for @socket;
+    }
+}
+
 # Sends a request so many times, over the same connections always: which
 # statuses came. A long one goes over one connection alone: httpd's threads keep
 # some of what each needed at its worst, and there are many.
 sub flood ($count, @request) {
     my $bytes = Patient::Connection::compose({ port => $port }, @request);
     my $left = $count;
+    call_again();
     my @use = length $bytes > 100_000 ? $socket[0] : @socket;
     my $batch = $count < $BATCH * @use ? 1 + int($count / @use) : $BATCH;
     my $select = IO::Select->new(@use);

@@ -168,10 +168,11 @@ END
         'and none of the whole log tells');
 };
 
-# All figures of requests, by name.
-sub figures () {
-    my $json = $patient->ask(GET => '/api/metrics')->json->{requests};
-    my $text = $patient->ask(GET => '/metrics')->body;
+# All figures of requests, by name. A request is counted when all of its answer
+# is sent: one that came over the same connection is counted before the next.
+sub figures ($connection) {
+    my $json = $connection->request(GET => '/api/metrics')->json->{requests};
+    my $text = $connection->request(GET => '/metrics')->body;
     my %all = map { $_ => $json->{$_} } qw(total 2xx 3xx 4xx 5xx inFlight);
 
     $all{$1} = $2 while $text =~ /^(\w+_count\{.*\}) (\S+)$/mg;
@@ -179,11 +180,12 @@ sub figures () {
 }
 
 subtest 'it counts in no figure' => sub {
-    my ($first, $before) = (figures(), figures());
+    my $connection = Patient::Connection->new($port);
+    my ($first, $before) = map { figures($connection) } 1 .. 2;
     my %step = map { $_ => $before->{$_} - ($first->{$_} // 0) }
         keys %$before;
     ask_all($patient, @ASKED, @BROKEN);
-    my $after = figures();
+    my $after = figures($connection);
 
     is_deeply({ map { $_ => $after->{$_} - ($before->{$_} // 0) }
         keys %$after }, \%step, 'each grew by what looking at it costs');
@@ -199,7 +201,8 @@ subtest 'nor while it lasts' => sub {
         $l->{type} eq 'API TIMEOUT ERROR' }, 0) || wait_until(sub {
         grep { !$_->{endedAt} } @{ operator(GET => '/api/chaos/incidents')
             ->json->{incidents} } }), 'it runs');
-    is(figures()->{inFlight}, 1, 'who asks is the only one');
+    is(figures(Patient::Connection->new($port))->{inFlight}, 1,
+        'who asks is the only one');
     is($slow->read->status, 200, 'it is answered');
 };
 
