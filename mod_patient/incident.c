@@ -421,6 +421,19 @@ int incident_work(incident_t *incident, int step)
     return has_place;
 }
 
+int incident_works_here(incident_t *incident)
+{
+    apr_uint32_t pid = (apr_uint32_t)getpid();
+    int i;
+
+    for (i = 0; i < INCIDENT_WORKERS; i++) {
+        if (apr_atomic_read32(&incident->workers[i]) == pid) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int incident_has_workers(incident_t *incident)
 {
     return !is_empty(incident->workers);

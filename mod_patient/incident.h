@@ -123,6 +123,9 @@ int incident_is_over(const incident_t *incident);
 /** This process works on it (+1), or no more (-1). @return 0: no place */
 int incident_work(incident_t *incident, int step);
 
+/** Whether this process works on it. */
+int incident_works_here(incident_t *incident);
+
 /** Whether any process works on it. */
 int incident_has_workers(incident_t *incident);
 

@@ -272,38 +272,70 @@ subtest 'stopped half way, it was told: then it was felt' => sub {
     is_in_order($then, 'in order');
 };
 
-# A one-shot that holds the pool of one child, while a user of that child waits
-# for so long; then it is stopped: the incident.
-sub stop_one_shot ($span) {
+# A one-shot that holds the pool of one child, while $come brings users to all
+# children, and those of that child wait for so long; then it is stopped: the
+# incident, and how many users of that child there were.
+sub stop_one_shot ($come, $span) {
     my $operator = connection(@port);
-    $operator->send($operator->compose(POST => '/api/chaos/pool-exhaustion',
-        json => { attempts => 40, hold_s => 8 }));
-    wait_until(sub { pool()->{waiting} >= 37 }) or die 'no pool is held';
     my @users;
-    # One by one, they might all go to children that are not busy.
-    wait_until(sub { push @users, users(6); pool()->{waiting} >= 38 })
-        or die 'nobody waits';
+    my $waiting = 0;
+
+    $operator->send($operator->compose(POST => '/api/chaos/pool-exhaustion',
+        json => { attempts => 40, hold_s => 30 }));
+    wait_until(sub { pool()->{waiting} == 37 }) or die 'no pool is held';
+    # They might all have gone to children that are not busy.
+    wait_until(sub {
+        push @users, $come->(6, 40 + $waiting);
+        wait_until(sub { $waiting = grep { !$_->is_answered } @users;
+            pool()->{waiting} == 37 + $waiting });
+        return $waiting > 0;
+    }) or die 'nobody waits';
     sleep $span;
     ask(POST => '/api/chaos/halt');
     my $answer = $operator->read;
     is($answer->status, 409, 'the operator stopped it');
     is((grep { $_->read->status != 200 } @users), 0, 'users are served');
-    return $patient->wait_for_end($answer->json->{incident});
+    return ($patient->wait_for_end($answer->json->{incident}), $waiting);
 }
 
 subtest 'a one-shot that was stopped: who waited has felt it' => sub {
     for my $span (2, 6) {
         my $mark = $log->mark;
-        my $then = stop_one_shot($span);
+        my ($then, $waiting) =
+            stop_one_shot(sub ($count, $others) { users($count) }, $span);
         is($then->{state}, 'recovered', "for $span s")
             || diag(explain($then));
         my $during = $then->{evidence}{during};
-        cmp_ok($during->{felt}, '>', 0, 'somebody did');
-        is($during->{felt}, $during->{met}, 'all who waited');
+        is($during->{met}, $waiting, 'all who waited have met it');
+        is($during->{felt}, $waiting, 'and felt it');
         is(defined $then->{toldAt}, $span > 5, 'told after five seconds');
         is(!!lines_of($mark, 'POOL WARNING'), $span > 5, 'by a line');
         is_in_order($then, 'in order');
     }
+};
+
+# So many users who are there while nobody can read the posts: each of them
+# holds a connection, or waits for one. $others do so already.
+sub stuck_users ($count, $others) {
+    my $sql = Patient::Sql->open;
+
+    $sql->run('LOCK TABLES posts WRITE');
+    my @users = users($count);
+    wait_until(sub { my $pool = pool();
+        $pool->{inUse} + $pool->{waiting} == $others + $count })
+        or die 'not all of them are there';
+    sleep 1.5;                  # a long wait
+    $sql->run('UNLOCK TABLES');
+    return @users;
+}
+
+subtest 'users who were short of connections elsewhere have not met it' => sub {
+    my ($then, $waiting) = stop_one_shot(\&stuck_users, 2);
+    my $during = $then->{evidence}{during};
+
+    is($then->{state}, 'recovered', 'it was felt');
+    is($during->{met}, $waiting, 'by who waited where it was');
+    is($during->{felt}, $waiting, 'for long');
 };
 
 subtest 'a one-shot is told, too' => sub {

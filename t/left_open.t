@@ -26,7 +26,7 @@ sub left_open () {
 }
 
 # So many seconds since the start are over.
-sub pass ($seconds) { $clock->age($seconds) }
+sub later ($seconds) { $clock->age($seconds) }
 
 subtest 'calls to the database' => sub {
     my $id = $patient->fall_ill('db-fail', duration_s => 10,
@@ -36,7 +36,7 @@ subtest 'calls to the database' => sub {
     $patient->ask(DELETE => '/api/chaos/db-fail');
     is($patient->wait_for_end($id)->{state}, 'recovered', 'were made');
     cmp_ok(left_open(), '>', 0, 'nobody has taken them');
-    pass(61);
+    later(61);
     ok(wait_until(sub { left_open() == 0 }), 'a minute later they are gone');
 };
 
@@ -45,10 +45,10 @@ subtest 'calls to a service' => sub {
         timeout_ms => 100);
     is($patient->ask(POST => '/api/posts', token => $user->{token},
         json => { title => 'T' })->status, 504, 'were made');
-    pass(130);
+    later(130);
     is($patient->wait_for_end($id)->{state}, 'recovered', 'it is over');
     cmp_ok(left_open(), '>', 0, 'that alone cuts nobody off who still waits');
-    pass(200);
+    later(200);
     ok(wait_until(sub { left_open() == 0 }), 'a minute later they are gone');
 };
 

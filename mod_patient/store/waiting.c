@@ -40,9 +40,11 @@ static void note_shortage(const wait_t *wait, int is_long)
 {
     incident_t *incident = incident_about(CHAOS_FAULT_POOL);
 
-    /* A one-shot has it while it is at work. */
+    /* A one-shot holds the pool of one child, and while it is at work: who is
+     * short of a connection elsewhere has met other users. */
     if (incident == NULL || !wait->is_request
-        || incident_is_finished(incident)) {
+        || incident_is_finished(incident)
+        || !incident_works_here(incident)) {
         return;
     }
     incident_bite(incident);

@@ -159,6 +159,12 @@ sub rest ($self) {
     return $rest;
 }
 
+# Whether something has come that was not read yet.
+sub is_answered ($self) {
+    return $self->{in} ne ''
+        || IO::Select->new($self->{socket})->can_read(0);
+}
+
 sub close ($self) {
     $self->{socket}->close;
 }
