@@ -9,8 +9,10 @@
 
 /* How soon those who hold a connection are told to stop. */
 #define LOOK_EVERY apr_time_from_msec(100)
-/* How often they are told again: one may just have begun its next query. */
-#define TELL_EVERY apr_time_from_msec(200)
+/* How often they are told again, in looks whether they are done: one may just
+ * have begun its next query. */
+#define TELL_EVERY 20
+#define LOOK_WHETHER_DONE apr_time_from_msec(10)
 /* How long to leave a database alone that can't be had. */
 #define RETRY_AFTER apr_time_from_sec(1)
 /* Longer than any incident. */
@@ -37,6 +39,16 @@ static int is_stopping(crowd_t *crowd)
     return apr_atomic_read32(&crowd->stop) != 0;
 }
 
+static void wait_for_others(crowd_t *crowd)
+{
+    int looks;
+
+    for (looks = 0; looks < TELL_EVERY && !apr_atomic_read32(&crowd->over);
+         looks++) {
+        apr_sleep(LOOK_WHETHER_DONE);
+    }
+}
+
 /* Looks after the others: a query that sleeps hears nothing by itself. */
 static void watch(crowd_t *crowd)
 {
@@ -49,7 +61,7 @@ static void watch(crowd_t *crowd)
         }
         apr_atomic_set32(&crowd->stop, 1);
         host->cancel(host);
-        apr_sleep(TELL_EVERY);
+        wait_for_others(crowd);
     }
 }
 

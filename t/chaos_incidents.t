@@ -5,6 +5,7 @@
 use Patient;
 use Patient::Ill;
 use Patient::Sql;
+use Patient::Token;
 use Time::HiRes qw(time);
 
 my $patient = Patient::Ill->new(DB_POOL_ACQUIRE_MS => 1000);
@@ -48,10 +49,8 @@ subtest 'db-fail: all that needs the database is 503, and then well' => sub {
     is(ask(GET => '/livez')->status, 200, '/livez');
     like(line_since($mark, 'DB CONNECTION ERROR')->{error} // '',
         qr/\ASequelizeConnectionError: connect ETIMEDOUT/, 'the log');
-    cmp_ok($patient->incident($id)->{evidence}{during}{status5xx}, '>=', 1,
-        'the incident counts it') if $patient->wait_for_state($id,
-        'witnessed', 5);
-    is_recovered($id, 'db-failure');
+    cmp_ok(is_recovered($id, 'db-failure')->{evidence}{during}{status5xx},
+        '>=', 1, 'the incident counts it');
     is(ask(GET => '/api/posts')->status, 200, 'well at once');
 };
 
@@ -85,7 +84,7 @@ subtest 'memory-leak: memory rises to its limit, and falls back' => sub {
     my $mark = $log->mark;
     my $before = $patient->rss;
     my $peak = 0;
-    my $id = $patient->fall_ill('memory-leak', duration_s => 5,
+    my $id = $patient->fall_ill('memory-leak', duration_s => 10,
         limit_mb => 128);
     ok(wait_until(sub {
         my $rss = $patient->rss;
@@ -120,7 +119,8 @@ subtest 'memory-leak with crash: the child dies, httpd replaces it' => sub {
 subtest 'slow-query: the list takes long, author by author' => sub {
     my $rows = rows_stored();
     my $mark = $log->mark;
-    my $healthy = ask(GET => '/api/posts?limit=100')->seconds;
+    my ($healthy) = sort { $a <=> $b }
+        map { ask(GET => '/api/posts?limit=100')->seconds } 1 .. 3;
     my $id = $patient->fall_ill('slow-query', duration_s => 12);
     my $list;
     ok(wait_until(sub {
@@ -146,16 +146,20 @@ subtest 'slow-query: the list takes long, author by author' => sub {
 subtest 'api-timeout: a new post waits, then 504, and is not stored' => sub {
     my $rows = rows_stored();
     my $mark = $log->mark;
-    my $id = $patient->fall_ill('api-timeout', duration_s => 6);
-    my $answer = ask(POST => '/api/posts', token => $user->{token},
-        json => { title => 'Never stored' });
-    is_error($answer, 504, qr/./, 'the answer');
-    cmp_ok(abs($answer->seconds - 3), '<', 0.2, 'after three seconds');
+    my $id = $patient->fall_ill('api-timeout', duration_s => 60);
+    cmp_ok(within_bound(3.2, sub {
+        my $answer = ask(POST => '/api/posts', token => $user->{token},
+            json => { title => 'Never stored' });
+        is_error($answer, 504, qr/./, 'the answer');
+        cmp_ok($answer->seconds, '>', 2.8, 'not before three seconds');
+        return $answer->seconds;
+    }), '<', 3.2, 'nor long after');
     is(rows_stored(), $rows, 'nothing is stored');
     my $line = line_since($mark, 'API TIMEOUT ERROR') // {};
     like($line->{error}, qr/ETIMEDOUT/, 'the log');
     is($line->{timeout}, '3000ms', 'timeout');
     is(ask(GET => '/api/posts?limit=1')->status, 200, 'reading is well');
+    ask(DELETE => '/api/chaos/api-timeout');
     is_recovered($id, 'api-timeout');
     is(ask(POST => '/api/posts', token => $user->{token},
         json => { title => 'Stored' })->status, 201, 'and so is writing');
@@ -164,10 +168,14 @@ subtest 'api-timeout: a new post waits, then 504, and is not stored' => sub {
 subtest 'jwt-expiry: fresh tokens expire, and later ones last a day' => sub {
     my $mark = $log->mark;
     my $id = $patient->fall_ill('jwt-expiry', duration_s => 6);
-    my $short = sign_in(port => $port);
-    is(ask(GET => '/api/auth/verify', token => $short->{token})->status, 200,
-        'a token is good at once');
-    my $refused;
+    my ($short, $at_once, $refused);
+    # It lasts to the end of a second, and that may come before the answer.
+    wait_until(sub {
+        $short = sign_in(port => $port);
+        $at_once = ask(GET => '/api/auth/verify', token => $short->{token});
+        return time < claims($short->{token})->{exp};
+    });
+    is($at_once->status, 200, 'a token is good at once');
     ok(wait_until(sub {
         $refused = ask(GET => '/api/auth/verify', token => $short->{token});
         return $refused->status == 401;
@@ -221,6 +229,8 @@ sub is_busy ($percent, $used, $waited, $line, $end) {
     like($line->{error}, qr/\ACPU usage: \d+%\z/, 'in the right words') if $line;
 }
 
+sub said ($line) { return $line->{error} =~ /(\d+)%/ ? $1 : 0 }
+
 # Little enough that it is to be had where others are busy, too.
 subtest "high-cpu at 50 %: by the kernel's own count" => sub {
     my $cpus = 0.4;
@@ -229,11 +239,12 @@ subtest "high-cpu at 50 %: by the kernel's own count" => sub {
 
     for my $try (1 .. 4) {
         ($used, $waited, $line, $end) = burn($small, $cpus, 50);
-        last if abs($used - 50) <= 5;
+        # The line's look may have been another than ours.
+        last if abs($used - 50) <= 5 && (!$line || abs(said($line) - 50) <= 5);
     }
     is_busy(50, $used, $waited, $line, $end);
     if ($line) {
-        my ($said) = $line->{error} =~ /(\d+)%/;
+        my $said = said($line);
         cmp_ok($said, '<=', 55, 'what is said is what it was')
             || diag(explain($line));
         cmp_ok($said + $waited, '>=', 45, 'or would have been');

@@ -228,6 +228,8 @@ subtest 'settings that are not the default ones take effect' => sub {
         is("@allowed", '', "not $origin");
     }
     request(GET => '/api/posts/x', port => $port);
+    $patient->log->wait_for(0, sub ($l) { $l->{type} eq 'METRICS' })
+        or die 'no figures';
     # httpd's own notices of start and stop come at any level, and so do the
     # figures that alarms are made of.
     my @info = grep { $_->{level} eq 'info' && $_->{type} ne 'HTTPD' }

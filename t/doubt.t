@@ -76,8 +76,8 @@ for my $what (sort keys %writes) {
             is($done->($name) ? 'done' : 'not done',
                 $answer->status == 503 ? 'not done' : 'done',
                 'and what was answered is true');
-            is(request(GET => '/readyz', port => $port)->status, 200,
-                'all is well');
+            ok(wait_until(sub { request(GET => '/readyz', port => $port)
+                ->status == 200 }), 'all is well');
         };
     }
 }

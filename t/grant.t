@@ -61,7 +61,7 @@ subtest 'without a limit it fills what there is, says so, and nobody dies'
     => sub {
     my ($child) = $small->children;
     my $mark = $small->log->mark;
-    my $id = $small->fall_ill('memory-leak', duration_s => 6);
+    my $id = $small->fall_ill('memory-leak', duration_s => 10);
     my $end = $small->wait_for_end($id);
     my %line = map { $_->{type} => $_ } grep { $_->{type} =~ /\AMEMORY / }
         $small->log->since($mark);
@@ -86,7 +86,7 @@ subtest 'PatientChaosMaxMemory over 512 means what it says' => sub {
     close $out;
     my $patient = Patient::Ill->new(project => $copy);
     my $mark = $patient->log->mark;
-    my $id = $patient->fall_ill('memory-leak', duration_s => 6,
+    my $id = $patient->fall_ill('memory-leak', duration_s => 10,
         limit_mb => 640);
     my $end = $patient->wait_for_end($id);
     my ($line) = grep { $_->{type} eq 'MEMORY ERROR' }
@@ -215,7 +215,8 @@ subtest 'patient-chaos goes by the same' => sub {
         is($status, 2, "$bad->[0]=$bad->[1]");
         like($said, qr/\b$bad->[0] must be .*"\Q$bad->[1]\E"/, 'is named');
     }
-    ($status, $said) = tool({ %env }, 'high-cpu', '--duration-s=3');
+    ($status, $said) = tool({ %env }, 'high-cpu', '--duration-s=3',
+        '--percent=50');
     is($status, 0, 'a quarter of a CPU is soon busy');
     like($said, qr/"type":"CPU ERROR".*"cpus":0\.25\b/, 'and is what counts');
 };

@@ -28,7 +28,7 @@ sub users ($count) {
 }
 
 sub is_held () {
-    wait_until(sub { my $pool = pool(); $pool->{inUse} == $pool->{max} })
+    wait_until(sub { pool()->{inUse} == 3 * child_count() })
         or die 'the pool is not held';
 }
 
@@ -96,7 +96,7 @@ subtest 'who waits for the pool is told of, and counted' => sub {
 
 subtest 'a short wait is felt, nobody can read of it, nobody asks' => sub {
     my $mark = $log->mark;
-    my $id = $patient->fall_ill('pool-exhaustion', duration_s => 4);
+    my $id = $patient->fall_ill('pool-exhaustion', duration_s => 3);
     is_held();
     my $start = time;
     $_->read for users(2);
@@ -139,8 +139,8 @@ subtest 'what a request took before an incident is not of the incident' => sub {
     my @users = users(2);
     wait_until(sub { pool()->{inUse} >= 2 }) or die 'they do not hang';
     sleep 3;
-    my $id = $patient->fall_ill('jwt-expiry', duration_s => 30);
     my $armed = time;
+    my $id = $patient->fall_ill('jwt-expiry', duration_s => 30);
     $lock->run('UNLOCK TABLES');
     $_->read for @users;
     my $within = time - $armed;
@@ -237,15 +237,17 @@ subtest 'whoever feels one of the others: there is a line' => sub {
 subtest 'whose token expires after the end is locked out all the same' => sub {
     for my $after (0, 1) {
         my $mark = $log->mark;
-        my $id = $patient->fall_ill('jwt-expiry', duration_s => 1,
-            lifetime_s => 2);
-        my $token = sign_in(@port)->{token};
+        my $user = sign_up(@port);
+        my $id = $patient->fall_ill('jwt-expiry', duration_s => 3,
+            lifetime_s => 5);
+        my $token = ask(POST => '/api/auth/login', json => {
+            map { $_ => $user->{$_} } qw(email password) })->json->{token};
         wait_until(sub { !defined $patient->incident($id)->{endedAt}
             && $patient->incident($id)->{recovering} }, 10)
             or die 'it is not over';
         wait_until(sub { ask(GET => '/api/auth/verify', token => $token)
             ->status == 401 }, 10) or die 'nobody is locked out' if $after;
-        my $then = $patient->wait_for_end($id, 15) // {};
+        my $then = $patient->wait_for_end($id, 20) // {};
         is($then->{state}, $after ? 'recovered' : 'invalid',
             $after ? 'who comes back has felt it' : 'if nobody comes back')
             || diag(explain($then));
@@ -291,6 +293,8 @@ sub stop_one_shot ($come, $span) {
         return $waiting > 0;
     }) or die 'nobody waits';
     sleep $span;
+    # All others have their answers now, those too who waited for a moment.
+    $waiting = grep { !$_->is_answered } @users;
     ask(POST => '/api/chaos/halt');
     my $answer = $operator->read;
     is($answer->status, 409, 'the operator stopped it');

@@ -42,9 +42,9 @@ my @failures = (
     [1040, qr/\A(?:08004|HY000)\z/, 'ER_CON_COUNT_ERROR', 'SequelizeConnectionError',
         'too many connections',
         sub { disconnect();
-            root('SET GLOBAL max_connections = 10');
             @held = map { Patient::Sql->open($database->address) } 1 .. 10;
-            $_->run('SELECT 1') for @held },
+            $_->run('SELECT 1') for @held;
+            root('SET GLOBAL max_connections = 10') },
         sub { @held = (); root('SET GLOBAL max_connections = 100') }],
     [1146, '42S02', 'ER_NO_SUCH_TABLE', 'SequelizeDatabaseError',
         'a table that is not there',

@@ -142,6 +142,8 @@ subtest 'when its child dies, another goes on where it was' => sub {
     my ($line) = lines($own, 0);
 
     request(GET => '/api/posts/x', @port) for 1 .. 5;
+    wait_until(sub { request(GET => '/api/metrics', @port)
+        ->json->{requests}{'4xx'} == 5 }) or die 'they are not counted';
     kill 'KILL', $line->{pid};
     ok(wait_until(sub { grep { $_->{pid} != $line->{pid} }
         lines($own, $mark) }), 'another one writes');

@@ -3,6 +3,7 @@
 
 use Patient;
 use Patient::Database;
+use Patient::Log;
 use Patient::Server;
 use Patient::Sql;
 use POSIX ();
@@ -110,7 +111,8 @@ sub schema_lines ($patient) {
 }
 
 sub alarms ($patient) {
-    return grep { /ERROR|Error|error|CRITICAL|FATAL|WARNING|Warning/ }
+    return grep { /ERROR|Error|error|CRITICAL|FATAL|WARNING|Warning/
+        && !Patient::Log::is_stall(Patient::Log::decode($_)) }
         $patient->log->raw_since;
 }
 

@@ -5,7 +5,8 @@
 use Patient;
 use Patient::Authority;
 use Patient::Database;
-use Patient::Incident qw(ill_patient arm await_state await_end);
+use Patient::Incident qw(ill_patient arm await_state await_end
+    parked);
 use Patient::Server;
 use Patient::Sql;
 
@@ -88,7 +89,8 @@ subtest 'a master user as RDS has it' => sub {
 
     my $id = arm('pool-exhaustion', { duration_s => 60, hold_s => 60 },
         port => $port);
-    await_state($id, 'injected', port => $port);
+    my $admin = Patient::Sql->open($database->administrator);
+    wait_until(sub { parked($admin) >= 10 }) or die 'the pool is not held';
     is_json(request(DELETE => '/api/chaos/pool-exhaustion', port => $port),
         200, 'pool-exhaustion is stopped');
     await_end($id, port => $port);

@@ -19,11 +19,14 @@ sub operator ($method, $path, %with) {
 }
 
 # The lines that $body leaves, those about requests and httpd's own, but that of
-# the user who ends it.
-sub lines_of ($who, $body) {
+# the user who ends it. A request's line may come after the next one's answer:
+# $count of them are waited for first.
+sub lines_of ($who, $body, $count = 0) {
     my $mark = $who->log->mark;
 
     $body->();
+    wait_until(sub { $count <= grep { $_->{type} eq 'REQUEST' }
+        $who->log->since($mark) });
     my $id = $who->ask(GET => '/api/posts/x')->header('X-Request-Id');
     my $is_last = sub ($l) { $l->{type} eq 'REQUEST'
         && ($l->{request_id} // '') eq $id };
@@ -120,7 +123,7 @@ subtest 'a user\'s that looks like one does' => sub {
     my @paths = qw(/api/posts/high-cpu /api/chaos/../posts/%63haos
         /api/posts?chaos /api/nowhere?chaos);
     my @lines = lines_of($patient, sub {
-        $patient->ask(GET => $_) for @paths });
+        $patient->ask(GET => $_) for @paths }, scalar @paths);
 
     is(@lines, @paths, 'a line for each') || diag(explain(\@lines));
 };
@@ -159,7 +162,7 @@ END
             $slow->send($start);
             is($slow->read('POST')->status, 408, 'too slowly: 408');
         }
-    });
+    }, sendable() + 2);
 
     is(@lines, sendable() + 2, 'one of each');
     is((grep { $_->{level} ne 'debug' } @lines), 0, 'but at debug alone')
@@ -236,7 +239,8 @@ subtest 'at debug there is a line, without what would tell more' => sub {
     my $chatty = Patient::Ill->new(CHAOS_TOKEN => $token,
         LOG_LEVEL => 'debug');
     my @lines = grep { $_->{type} eq 'REQUEST' }
-        lines_of($chatty, sub { ask_all($chatty, @ASKED, @BROKEN) });
+        lines_of($chatty, sub { ask_all($chatty, @ASKED, @BROKEN) },
+            @ASKED + @BROKEN);
 
     is(@lines, @ASKED + @BROKEN, 'one of each');
     is((grep { $_->{level} ne 'debug' } @lines), 0, 'at that level');
@@ -281,7 +285,7 @@ subtest 'a closed route is an unknown path like any other' => sub {
     my $before = $count->();
     my @lines = lines_of($closed, sub {
         $closed->ask(POST => $_) for '/api/chaos/db-fail', '/api/nowhere';
-    });
+    }, 2);
     $closed->ask(POST => '/api/chaos/db-fail%zz');
 
     is(@lines, 2, 'a line for each');

@@ -129,7 +129,7 @@ subtest 'who is in the way of others is not refused' => sub {
     $writer->send($writer->compose(POST => '/api/posts',
         token => $user->{token}, json => { title => 'victim' }));
     ok(wait_until(sub { (sql('SELECT COUNT(*) FROM '
-        . "information_schema.processlist WHERE info LIKE 'INSERT%'",
+        . "information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
         $database->administrator))[0][0] }), 'it waits for the other');
     $other->run("UPDATE users SET name = 'Y' WHERE id = $user->{id}");
     $other->run('COMMIT');

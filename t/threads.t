@@ -49,7 +49,7 @@ ok($patient->wait_for_state($leak, 'injected|witnessed'), 'one run goes on');
 ok(limit_threads(1), 'there can be no other thread now');
 
 my $expiry = once('jwt-expiry');
-ok(!wait_until(sub { $patient->incident($expiry)->{state} ne 'armed' }, 2),
+ok(!wait_until(sub { $patient->incident($expiry)->{state} ne 'armed' }, 1.3),
     'another run waits');
 like($patient->incident($leak)->{state}, qr/\A(?:injected|witnessed)\z/,
     'the first goes on');

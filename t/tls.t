@@ -5,7 +5,7 @@
 use Patient;
 use Patient::Authority;
 use Patient::Database;
-use Patient::Incident qw(ill_patient arm await_state);
+use Patient::Incident qw(ill_patient arm parked);
 use Patient::Log;
 use Patient::Server;
 use Patient::Sql;
@@ -75,7 +75,8 @@ subtest 'with DB_SSL_CA all that talks to the database is encrypted' => sub {
 
     my $id = arm('pool-exhaustion', { duration_s => 60, hold_s => 60 },
         port => $port);
-    await_state($id, 'injected', port => $port);
+    my $admin = Patient::Sql->open($database->administrator);
+    wait_until(sub { parked($admin) >= 3 }) or die 'the pool is not held';
     is_json(request(DELETE => '/api/chaos/pool-exhaustion', port => $port),
         200, 'an errand on the pool is cut short');
     ok(wait_until(sub { general_log($database) =~ /KILL QUERY \d+/ }),

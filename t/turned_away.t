@@ -13,12 +13,14 @@ my $patient = Patient::Ill->new($database->environment, DB_POOL_MAX => 14);
 my $port = $patient->port;
 my $user = sign_in(port => $port);
 
+my $rounds = 0;
+
 # So many requests at once: their statuses.
-sub statuses ($count, $method = 'GET') {
+sub statuses ($count, $method = 'GET', %with) {
     my @connections = map { connection(port => $port) } 1 .. $count;
 
     $_->send($_->compose($method => '/api/posts', token => $user->{token},
-        $method eq 'POST' ? (json => { title => 'T' }) : ()))
+        $method eq 'POST' ? (json => { title => 'T' }) : (), %with))
         for @connections;
     my @status = map { $_->read->status } @connections;
     $_->close for @connections;
@@ -35,11 +37,12 @@ sub count_failed ($method, $rounds = 10, $at_once = 30) {
 sub serve_by_all () {
     my $children = $patient->children;
     my $mark = $patient->log->mark;
+    my $round = 'round-' . ++$rounds;
 
     wait_until(sub {
-        statuses(6);
-        my %pids = map { $_->{pid} => 1 } grep { $_->{type} eq 'REQUEST' }
-            $patient->log->since($mark);
+        statuses(6, GET => headers => { 'X-Request-Id' => $round });
+        my %pids = map { $_->{pid} => 1 } grep { $_->{type} eq 'REQUEST'
+            && $_->{request_id} eq $round } $patient->log->since($mark);
         return keys %pids == $children;
     }, 60) or die 'not every child serves';
 }

@@ -3,6 +3,8 @@
  */
 #include "api/chaos_look.h"
 
+#include <stdlib.h>
+
 #include <apr_strings.h>
 #include <http_request.h>
 
@@ -129,19 +131,43 @@ static json_t *log_event(const recent_line_t *line, const char *stream,
                                              line->number));
 }
 
+typedef struct page_event_t {
+    apr_time_t written;
+    apr_uint64_t number;
+    json_t *json;
+} page_event_t;
+
+/* Who has the lower number may have come to its time later. */
+static int compare_events(const void *a, const void *b)
+{
+    const page_event_t *one = a, *other = b;
+
+    if (one->written != other->written) {
+        return one->written < other->written ? -1 : 1;
+    }
+    return one->number < other->number ? -1 : 1;
+}
+
 int chaos_show_page(call_t *call)
 {
     const char *task = errorlog_task_name();
     const char *stream = apr_pstrcat(call->pool, "patient/patient",
                                      task ? "/" : "", task, NULL);
     recent_line_t *line = apr_palloc(call->pool, sizeof(*line));
+    page_event_t found[RECENT_MAX];
     json_t *events = json_array();
     apr_uint64_t number = 0;
+    int count = 0, i;
 
-    while (json_array_size(events) < RECENT_MAX
-           && recent_next(line, number)) {
-        json_array_append_new(events, log_event(line, stream, call->pool));
+    while (count < RECENT_MAX && recent_next(line, number)) {
         number = line->number;
+        found[count].written = line->written;
+        found[count].number = number;
+        found[count++].json = log_event(line, stream, call->pool);
+    }
+    qsort(found, (size_t)count, sizeof(found[0]), compare_events);
+    for (i = 0; i < count; i++) {
+        json_array_append_new(events, found[i].json);
     }
     return reply_json(call, HTTP_OK, json_pack(
         "{s:o, s:[]}", "events", events, "searchedLogStreams"));

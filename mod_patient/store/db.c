@@ -39,9 +39,10 @@ struct db_row_t {
 
 /* ---- statements ---- */
 
-static void count_query(apr_time_t start)
+/* One that is tried once more, on another connection, is no second one. */
+static void count_query(apr_time_t start, int is_first_try)
 {
-    statistics.queries++;
+    statistics.queries += is_first_try;
     statistics.elapsed += vitals_now() - start;
 }
 
@@ -138,7 +139,7 @@ apr_status_t db_read(db_t *db, const db_statement_t *statement,
         }
         start = vitals_now();
         error = select_rows(&read, &session);
-        count_query(start);
+        count_query(start, attempt == 0);
         misfit = misfit_of(statement, error);
         again = error && !misfit && refusal_is_worth_another(
             &session, error, attempt || read.has_taken, 1);
@@ -215,7 +216,7 @@ apr_status_t db_write(db_t *db, const db_statement_t *statement,
         thread = mysql_thread_id(session.mysql);
         start = vitals_now();
         rv = write_once(&write, written, &session);
-        count_query(start);
+        count_query(start, write.number == 0);
         pool_give_back(&session);
         write.number++;
     } while (write.again);

@@ -5,6 +5,7 @@
 
 #include "board.h"
 #include "incident_impact.h"
+#include "log/context.h"
 #include "log/errorlog.h"
 #include "log/symptom.h"
 
@@ -22,7 +23,7 @@
 /* One who waits. */
 typedef struct wait_t {
     gate_t *gate;
-    int is_request;             /* an ordinary one, and no run's */
+    int is_request;             /* an ordinary one: no run's, nor our own */
 } wait_t;
 
 static void log_waiting(gate_t *gate, apr_interval_time_t waited)
@@ -86,7 +87,9 @@ static apr_status_t wait_in_line(wait_t *wait, const gate_entry_t *entry)
 
 apr_status_t waiting_enter(gate_t *gate, const gate_entry_t *entry)
 {
-    wait_t wait = { gate, entry->line == GATE_BOUNDED };
+    wait_t wait = {
+        gate, entry->line == GATE_BOUNDED && context_current() != NULL
+    };
     apr_status_t rv = gate_enter(gate, 0, entry->line);
 
     if (rv != APR_SUCCESS) {

@@ -101,9 +101,13 @@ static void slow(void)
     tap_ok(symptom_is_slow(1, apr_time_from_sec(1))
            && !symptom_is_slow(1, apr_time_from_sec(1) - 1),
            "one query is slow from a second on");
+    tap_ok(symptom_is_slow(2, apr_time_from_sec(1))
+           && !symptom_is_slow(2, apr_time_from_sec(1) - 1),
+           "and so is a second one, that looks why the first did nothing");
     tap_ok(symptom_is_slow(101, apr_time_from_msec(100))
-           && !symptom_is_slow(101, apr_time_from_msec(100) - 1),
-           "many, from a tenth of that on");
+           && !symptom_is_slow(101, apr_time_from_msec(100) - 1)
+           && symptom_is_slow(3, apr_time_from_msec(100)),
+           "rows one by one, from a tenth of that on");
     open_event(EVENT_ERROR, SYMPTOM_SLOW);
     symptom_slow(&event, 101, apr_time_from_msec(1234) + 999);
     object = line();

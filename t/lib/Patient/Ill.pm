@@ -40,9 +40,12 @@ sub wait_for_state ($self, $id, $states, $bound = 30) {
     }, $bound) ? $seen : undef;
 }
 
-# Waits until it is over: the incident as it then is.
+# Waits until it is over, and in the ledger: the incident as it then is.
 sub wait_for_end ($self, $id, $bound = 40) {
-    return $self->wait_for_state($id, 'recovered|invalid', $bound);
+    my $end = $self->wait_for_state($id, 'recovered|invalid', $bound);
+
+    wait_until(sub { $self->ledger($id) }, 5) if $end;
+    return $end;
 }
 
 # The pids of httpd's children.

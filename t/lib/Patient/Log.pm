@@ -48,6 +48,12 @@ sub decode ($bytes) {
     return $line;
 }
 
+# Whether a line tells of a database that took a second for a request of a query
+# or two: on a machine that stalls any may.
+sub is_stall ($line) {
+    return $line->{type} eq 'PERFORMANCE ERROR' && $line->{totalQueries} <= 2;
+}
+
 # Why a line breaks the rules that every line keeps; nothing if it does not.
 sub faults ($bytes) {
     my $line = eval { decode($bytes) } or return "no JSON object ($@)";

@@ -13,11 +13,14 @@ our @EXPORT = qw(free_port);
 # The launcher's databases start at 20000.
 use constant { LOWEST => 10_240, HIGHEST => 19_999 };
 
-# A port on which nobody listens. They come in no order, so that two runs on
-# one machine do not meet.
+# A port on which nobody listens, another one each time: who asked may not have
+# begun to. They come in no order, so that two runs on one machine do not meet.
 sub free_port () {
+    state %given;
+
     for (1 .. 1000) {
         my $port = LOWEST + int rand HIGHEST - LOWEST + 1;
+        next if $given{$port}++;
         return $port if IO::Socket::INET->new(LocalAddr => '127.0.0.1',
             LocalPort => $port, Listen => 1, ReuseAddr => 1);
     }
