@@ -94,7 +94,7 @@ static void is_count(int wanted, const char *sentence)
     while (count_threads(&low) != wanted && apr_time_now() < end) {
         apr_sleep(apr_time_from_msec(2));
     }
-    tap_is(count_threads(&low), wanted, "%s", sentence);
+    tap_is(count_threads(&low), wanted, sentence);
 }
 
 /* Three ordinary and two of low priority at once. */
