@@ -5,7 +5,7 @@
 use Patient;
 use Patient::Authority;
 use Patient::Database;
-use Patient::Incident qw(ill_patient arm parked);
+use Patient::Incident qw(ill_patient arm await_state parked);
 use Patient::Log;
 use Patient::Server;
 use Patient::Sql;
