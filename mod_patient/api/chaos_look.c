@@ -154,7 +154,7 @@ int chaos_show_page(call_t *call)
     const char *stream = apr_pstrcat(call->pool, "patient/patient",
                                      task ? "/" : "", task, NULL);
     recent_line_t *line = apr_palloc(call->pool, sizeof(*line));
-    page_event_t found[RECENT_MAX];
+    page_event_t found[RECENT_MAX] = { { 0, 0, NULL } };
     json_t *events = json_array();
     apr_uint64_t number = 0;
     int count = 0, i;
