@@ -13,8 +13,9 @@ use Patient::Sql;
 use Patient::Token;
 use Time::HiRes qw(time);
 
-# What is measured against it is then the same on any machine.
-my %SIZE = (PATIENT_CPUS => '0.5', PATIENT_CHILDREN => 1);
+# What is measured against it is then the same on any machine; and so little that
+# it is to be had where others are busy, too.
+my %SIZE = (PATIENT_CPUS => '0.2', PATIENT_CHILDREN => 1);
 my $dir = File::Temp->newdir('patient-parameters-XXXXXX', TMPDIR => 1);
 my $patient = Patient::Ill->new(%SIZE);
 
@@ -92,6 +93,18 @@ sub grows ($small, $large, $factor, $what) {
     ok(defined $small && defined $large && $large > $factor * $small,
         sprintf '%s: %s, then %s', $what, $small // 'nothing',
         $large // 'nothing');
+}
+
+# Others may be so busy that little is left of a CPU for a while, but not each
+# time.
+sub burns ($measure) {
+    my @seen;
+
+    for (1 .. 4) {
+        @seen = map { $measure->($_) } 15, 60;
+        last if $seen[1] > 1.5 * $seen[0];
+    }
+    grows(@seen, 1.5, 'percent');
 }
 
 sub number ($text) { return ($text // '') =~ /([\d.]+)/ ? $1 : undef }
@@ -335,13 +348,12 @@ my %MEASURE = (
     },
     'high-cpu percent' => {
         incident => sub {
-            grows((map { lasting('high-cpu', duration_s => 4,
-                percent => $_)->{evidence}{during}{cpuPercent} } 15, 60), 1.5,
-                'percent');
+            burns(sub ($percent) { lasting('high-cpu', duration_s => 4,
+                percent => $percent)->{evidence}{during}{cpuPercent} });
         },
         tool => sub {
-            grows((map { number((tool('high-cpu', duration_s => 3,
-                percent => $_))[0]{cpuUsage}) } 15, 60), 1.5, 'percent');
+            burns(sub ($percent) { number((tool('high-cpu', duration_s => 3,
+                percent => $percent))[0]{cpuUsage}) });
         },
         'one-shot' => sub {
             grows((map { my ($of, %ids) = @$_;
