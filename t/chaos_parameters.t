@@ -7,14 +7,14 @@ use File::Temp ();
 use JSON::PP ();
 use POSIX ();
 use Patient::Ill;
-use Patient::Incident qw(moment parked);
+use Patient::Incident qw(await_end moment parked);
 use Patient::Response;
 use Patient::Sql;
 use Patient::Token;
 use Time::HiRes qw(time);
 
-# What is measured against it is then the same on any machine; and so little that
-# it is to be had where others are busy, too.
+# What is measured against it is then the same on any machine; and so little
+# that it is to be had where others are busy, too.
 my %SIZE = (PATIENT_CPUS => '0.2', PATIENT_CHILDREN => 1);
 my $dir = File::Temp->newdir('patient-parameters-XXXXXX', TMPDIR => 1);
 my $patient = Patient::Ill->new(%SIZE);
@@ -253,11 +253,8 @@ my %MEASURE = (
                 push @pids, $patient->children;
                 my $id = $patient->fall_ill('memory-leak', duration_s => 3,
                     limit_mb => 16, crash => $crash);
-                # Who dies may have taken the question with him.
-                wait_until(sub {
-                    my $now = eval { $patient->incident($id) };
-                    return $now && $now->{endedAt};
-                }, 40);
+                # Who dies may take the question with him.
+                await_end($id, port => $patient->port, bound => 40);
                 wait_until(sub { scalar $patient->children == 1 }, 20);
             }
             push @pids, $patient->children;

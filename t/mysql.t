@@ -5,8 +5,7 @@
 use Patient;
 use Patient::Authority;
 use Patient::Database;
-use Patient::Incident qw(ill_patient arm await_state
-    await_end parked);
+use Patient::Incident qw(ill_patient arm await_state await_end parked);
 use Patient::Server;
 use Patient::Sql;
 

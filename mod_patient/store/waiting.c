@@ -23,7 +23,7 @@
 /* One who waits. */
 typedef struct wait_t {
     gate_t *gate;
-    int is_request;             /* an ordinary one: no run's, nor our own */
+    int is_request;             /* an ordinary one, and no run's */
 } wait_t;
 
 static void log_waiting(gate_t *gate, apr_interval_time_t waited)
@@ -41,9 +41,10 @@ static void note_shortage(const wait_t *wait, int is_long)
 {
     incident_t *incident = incident_about(CHAOS_FAULT_POOL);
 
-    /* A one-shot holds the pool of one child, and while it is at work: who is
-     * short of a connection elsewhere has met other users. */
-    if (incident == NULL || !wait->is_request
+    /* What the patient asks for itself is nobody's.  A one-shot holds the pool
+     * of one child, and while it is at work: who is short of a connection
+     * elsewhere has met other users. */
+    if (incident == NULL || !wait->is_request || context_current() == NULL
         || incident_is_finished(incident)
         || !incident_works_here(incident)) {
         return;
@@ -87,9 +88,7 @@ static apr_status_t wait_in_line(wait_t *wait, const gate_entry_t *entry)
 
 apr_status_t waiting_enter(gate_t *gate, const gate_entry_t *entry)
 {
-    wait_t wait = {
-        gate, entry->line == GATE_BOUNDED && context_current() != NULL
-    };
+    wait_t wait = { gate, entry->line == GATE_BOUNDED };
     apr_status_t rv = gate_enter(gate, 0, entry->line);
 
     if (rv != APR_SUCCESS) {

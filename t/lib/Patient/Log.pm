@@ -51,7 +51,8 @@ sub decode ($bytes) {
 # Whether a line tells of a database that took a second for a request of a query
 # or two: on a machine that stalls any may.
 sub is_stall ($line) {
-    return $line->{type} eq 'PERFORMANCE ERROR' && $line->{totalQueries} <= 2;
+    return $line->{type} eq 'PERFORMANCE ERROR' && $line->{totalQueries} <= 2
+        && $line->{totalTime} =~ /\A[0-9]{4,}ms\z/;
 }
 
 # Why a line breaks the rules that every line keeps; nothing if it does not.
